@@ -1,0 +1,1 @@
+//! Caches payment look-ups beside the proxy and keeps the records that outlive it.

@@ -1,0 +1,3 @@
+//! What should happen to a payment request, and why.
+
+pub mod lookup;

@@ -1,0 +1,1 @@
+//! The demo stack and what drives it.
