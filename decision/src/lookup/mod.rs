@@ -4,9 +4,13 @@
 //! credential nor a payment's identity ever stands in a URL; the service HMACs it again before it stores or logs it.
 
 mod key;
+mod local;
+mod question;
 pub mod wire;
 
 pub use key::{Key, KeyBuilder, MalformedKey};
+pub use local::{Local, Value};
+pub use question::{Answer, CacheRequest, Claim, Question};
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,10 +46,6 @@ impl FromStr for Namespace {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=Self::LEN_MAX).contains(&text.len());
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if fits && text.bytes().all(plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedNamespace)
-        }
+        if fits && text.bytes().all(plain) { Ok(Self(text.to_owned())) } else { Err(MalformedNamespace) }
     }
 }

@@ -1,0 +1,63 @@
+//! Every default and bound of the configuration, with its unit and where it comes from.
+
+use std::ops::RangeInclusive;
+
+/// The header Envoy's `cluster_header` route reads.
+pub const ROUTE_HEADER: &str = "x-switchyard-cluster";
+
+/// Bytes of a request body: payment requests are below 10 KiB; a quarter of Envoy's buffer leaves room for its own.
+pub const REQUEST_BODY_BYTES: u64 = 256 * 1024;
+/// Bytes: Envoy buffers 1 MiB by default and answers 413 itself beyond.
+pub const REQUEST_BODY_BYTES_RANGE: RangeInclusive<u64> = 1..=768 * 1024;
+/// Bytes of an answer that is held to be read; longer ones pass unread.
+pub const ANSWER_BODY_BYTES: u64 = 64 * 1024;
+/// Bytes: Envoy cuts a held answer off at its buffer limit, 1 MiB by default.
+pub const ANSWER_BODY_BYTES_RANGE: RangeInclusive<u64> = 1..=512 * 1024;
+
+/// Failures in a row: Envoy's outlier detection, Finagle and gRPC all take 5.
+pub const CONSECUTIVE_FAILURES: u64 = 5;
+/// Failures in a row.
+pub const CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u64> = 1..=10_000;
+/// Milliseconds of the first opening: Finagle's 5 s; Envoy's 30 s loses half a minute of a processor that blinked.
+pub const OPEN_MS: u64 = 5_000;
+/// Milliseconds of the longest opening: Linkerd's 60 s.
+pub const OPEN_MS_MAX: u64 = 60_000;
+/// Milliseconds.
+pub const OPEN_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
+
+/// A processor's share.
+pub const WEIGHT: u64 = 1;
+/// Shares beyond a thousand to one are a rule, not a weight.
+pub const WEIGHT_RANGE: RangeInclusive<u64> = 1..=1_000;
+
+/// Entries of the worker's own look-up cache.
+pub const LOCAL_ENTRIES: u64 = 10_000;
+/// Entries.
+pub const LOCAL_ENTRIES_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+/// Bytes of the worker's own look-up cache. A VM never gives memory back, so this is paid per worker for good.
+pub const LOCAL_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes.
+pub const LOCAL_BYTES_RANGE: RangeInclusive<u64> = 1..=256 * 1024 * 1024;
+/// Milliseconds a worker remembers a pin for look-ups; follow-ups always ask the store.
+pub const PIN_TTL_MS: u64 = 10_000;
+/// Milliseconds.
+pub const PIN_TTL_MS_RANGE: RangeInclusive<u64> = 0..=600_000;
+
+/// Milliseconds a look-up may be served from the cache.
+pub const LOOKUP_TTL_MS_RANGE: RangeInclusive<u64> = 1..=7 * 86_400_000;
+/// Milliseconds a worker serves a tenant's look-up from its own memory: no other worker can tell it of a change, so a
+/// second is the longest a status may lag.
+pub const LOCAL_TTL_MS_TENANT: u64 = 1_000;
+/// Milliseconds a worker serves a public look-up from its own memory.
+pub const LOCAL_TTL_MS_PUBLIC: u64 = 60_000;
+
+/// Configuration bytes; 10,000 rules are about 2 MiB.
+pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Rules.
+pub const RULES_MAX: usize = 10_000;
+/// Operations.
+pub const OPERATIONS_MAX: usize = 64;
+/// Profiles.
+pub const PROFILES_MAX: usize = 64;
+/// Bytes of a name: of a processor, operation, profile or rule.
+pub const NAME_LEN_MAX: usize = 64;

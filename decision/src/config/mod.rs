@@ -1,0 +1,231 @@
+//! What an operator says, valid by construction.
+//!
+//! Two layers: `raw` is the JSON as written, and [`Config`] cannot be wrong. An error names the JSON path it is about
+//! and what was expected there; nothing is half accepted.
+
+mod build;
+pub mod defaults;
+mod raw;
+
+use std::time::Duration;
+
+use crate::balance::{Member, Policy};
+use crate::breaker;
+use crate::lookup::Namespace;
+use crate::operation::{Claims, Kind, OperationId, PoolId, Template, WhenOpen};
+use crate::payment::{Fields, Profile};
+use crate::processor::ProcessorId;
+use crate::rules::Rules;
+
+/// The configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The header the proxy routes by, lower case.
+    pub route_header: String,
+    /// Do answers carry `x-switchyard-*` and `x-cache`?
+    pub answer_headers: AnswerHeaders,
+    /// The header that names the caller, lower case; without one every caller is the same nobody.
+    pub tenant_header: Option<String>,
+    /// Bytes of a request body.
+    pub request_body_bytes: usize,
+    /// Bytes of an answer that is held to be read.
+    pub answer_body_bytes: usize,
+    /// Where a charge's fields stand.
+    pub fields: Fields,
+    /// The processors; a [`ProcessorId`] is a place here.
+    pub processors: Vec<Processor>,
+    /// The operations; an [`OperationId`] is a place here.
+    pub operations: Vec<Operation>,
+    /// Which pool takes which charge.
+    pub rules: Rules,
+    /// The pools; a [`PoolId`] is a place here.
+    pub pools: Vec<Pool>,
+    /// Entries of the worker's own look-up cache.
+    pub local_entries: usize,
+    /// Bytes of the worker's own look-up cache.
+    pub local_bytes: usize,
+    /// How long a worker remembers a pin for look-ups.
+    pub pin_ttl: Duration,
+}
+
+/// Whether answers tell the client how they came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerHeaders {
+    /// They carry `x-switchyard-processor`, `x-switchyard-attempts` and `x-cache`.
+    Show,
+    /// They do not.
+    Hide,
+}
+
+/// A processor.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    /// Its name: in metrics, pins and answers.
+    pub name: String,
+    /// What the proxy calls it.
+    pub cluster: String,
+    /// Which account of it: look-ups of two accounts never meet.
+    pub account: String,
+    /// How it answers.
+    pub profile: Profile,
+    /// Does it repeat its answer for a key it has seen, rather than charge again?
+    pub same_key: SameKey,
+    /// Its share.
+    pub weight: u32,
+    /// The `host` it is addressed by; none: the client's.
+    pub authority: Option<String>,
+    /// What its paths start with; empty: the client's path.
+    pub path_prefix: String,
+    /// When its breaker opens.
+    pub breaker: breaker::Settings,
+}
+
+/// What a processor does with an idempotency key that it has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameKey {
+    /// It answers as before and charges once: a retry may be sent to it.
+    Replays,
+    /// It charges again: a retry is answered 409.
+    ChargesAgain,
+}
+
+/// An operation.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its name: in metrics and explanations, and part of the scope of a key.
+    pub name: String,
+    /// The HTTP method, upper case.
+    pub method: String,
+    /// The path.
+    pub path: Template,
+    /// What it does.
+    pub detail: Detail,
+}
+
+impl Operation {
+    /// What it may do to money.
+    pub fn kind(&self) -> Kind {
+        match self.detail {
+            Detail::Charge { .. } => Kind::Charge,
+            Detail::FollowUp { .. } => Kind::FollowUp,
+            Detail::Lookup(_) => Kind::Lookup,
+        }
+    }
+}
+
+/// What an operation of each kind needs to know.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// May move money.
+    Charge {
+        /// Where its idempotency key stands.
+        key: Option<KeyCarrier>,
+    },
+    /// Acts on an existing payment.
+    FollowUp {
+        /// What it does when its processor's breaker is open.
+        when_open: WhenOpen,
+        /// The namespace that holds look-ups of the payment.
+        invalidates: Option<Namespace>,
+    },
+    /// Reads.
+    Lookup(Lookup),
+}
+
+/// The header with the idempotency key.
+#[derive(Clone, Debug)]
+pub struct KeyCarrier {
+    /// Lower case.
+    pub header: String,
+    /// May it be absent?
+    pub presence: Presence,
+    /// How it is protected.
+    pub claims: Claims,
+}
+
+/// Whether something must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It must.
+    Required,
+    /// It may be absent.
+    Optional,
+}
+
+/// How a look-up is cached.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// Where.
+    pub namespace: Namespace,
+    /// For whom.
+    pub shared: Shared,
+    /// How long the cache-service may serve it.
+    pub ttl: Duration,
+    /// How long this worker may serve it.
+    pub local_ttl: Duration,
+    /// The request headers (lower case) that change the answer.
+    pub vary: Vec<String>,
+}
+
+/// Who may be answered with a cached look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Everybody, from any processor: card ranges, exchange rates.
+    Public,
+    /// The tenant it was made for, from the payment's processor.
+    Tenant,
+}
+
+/// Processors a charge may go to.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// How payments without a key are spread.
+    pub policy: Policy,
+    /// The processors with their shares.
+    pub members: Vec<Member>,
+}
+
+/// The configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct ConfigError {
+    /// Where, as a path into the JSON, such as `processors[1].weight`.
+    pub path: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl Config {
+    /// Reads the JSON document.
+    pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
+        if json.len() > defaults::CONFIG_BYTES_MAX {
+            let message = format!("the configuration is over {} bytes", defaults::CONFIG_BYTES_MAX);
+            return Err(ConfigError { path: ".".to_owned(), message });
+        }
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let raw: raw::Config = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|e| ConfigError { path: e.path().to_string(), message: e.inner().to_string() })?;
+        reader.end().map_err(|e| ConfigError { path: ".".to_owned(), message: e.to_string() })?;
+        build::config(raw)
+    }
+
+    /// A processor; total, as ids are only made from this configuration.
+    pub fn processor(&self, id: ProcessorId) -> Option<&Processor> {
+        self.processors.get(id.index())
+    }
+
+    /// The processor of a name.
+    pub fn processor_named(&self, name: &str) -> Option<ProcessorId> {
+        self.processors.iter().position(|p| p.name == name).and_then(ProcessorId::new)
+    }
+
+    /// An operation.
+    pub fn operation(&self, id: OperationId) -> Option<&Operation> {
+        self.operations.get(id.0)
+    }
+
+    /// A pool.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(id.0)
+    }
+}

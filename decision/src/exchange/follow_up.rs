@@ -1,0 +1,89 @@
+//! A follow-up: to the processor that has the payment, and nowhere else.
+
+use std::time::Duration;
+
+use super::{
+    Exchange, Job as AnyJob, Request, ResponseHead, State, Step, Unacknowledged, answer_edits, detail, lookup, pin_key,
+};
+use crate::config::Detail;
+use crate::lookup::{Answer, Key, Namespace, Question};
+use crate::operation::{Kind, WhenOpen};
+use crate::payment;
+use crate::reason::Reason;
+use crate::router::{Router, Ticket};
+use crate::time::Now;
+
+/// A follow-up whose pin is awaited.
+pub(super) struct Head {
+    request: Request,
+}
+
+/// A follow-up at its processor.
+pub(super) struct Job {
+    /// What it makes outdated.
+    invalidates: Option<(Namespace, Key)>,
+}
+
+impl Exchange {
+    pub(super) fn follow_up_headers(&mut self, router: &mut Router, request: Request) -> Step {
+        let Some(payment) = &request.parameter else {
+            return self.refuse(router, Reason::PaymentIdMalformed, None);
+        };
+        // The store is asked each time: a worker's memory may not have heard that the id became ambiguous.
+        let key = pin_key(&request.tenant, payment);
+        self.state = State::FollowUpPin(Head { request });
+        Step::Ask(Question::Pin { key })
+    }
+
+    pub(super) fn follow_up_pinned(
+        &mut self,
+        router: &mut Router,
+        Head { request }: Head,
+        answer: Answer,
+        now: Now,
+    ) -> Step {
+        let name = match answer {
+            Answer::Pinned(name) => name,
+            Answer::NoPin => return self.refuse(router, Reason::PinMissing, None),
+            Answer::Ambiguous => return self.refuse(router, Reason::PinAmbiguous, None),
+            _ => return self.refuse(router, Reason::PinStateUnknown, Some(Duration::from_secs(1))),
+        };
+        let Some(id) = router.config().processor_named(&name) else {
+            return self.refuse(router, Reason::PinMissing, None);
+        };
+        let (when_open, namespace) = match detail(router, request.operation) {
+            Some(Detail::FollowUp { when_open, invalidates }) => (*when_open, invalidates.clone()),
+            _ => (WhenOpen::Send, None),
+        };
+        let ticket = match router.admit_pinned(id, Kind::FollowUp, when_open, now) {
+            Ok(ticket) => ticket,
+            Err(wait) => return self.refuse(router, Reason::ProcessorOut, Some(wait)),
+        };
+        let entity = lookup::entity_key(router, &request, id);
+        let job = Job { invalidates: namespace.zip(entity) };
+        self.forward(router, request, ticket, AnyJob::FollowUp(job))
+    }
+
+    pub(super) fn follow_up_response(
+        &mut self,
+        router: &mut Router,
+        ticket: Ticket,
+        Job { invalidates }: Job,
+        head: ResponseHead<'_>,
+        now: Now,
+    ) -> Step {
+        let id = ticket.processor();
+        let answer = payment::Answer { status: head.status, spoke: head.spoke, body: None };
+        let outcome = router.config().processor(id).map(|p| p.profile.read(Kind::FollowUp, answer).0);
+        router.settle(ticket, outcome.unwrap_or(payment::Outcome::Unread), now);
+        let edits = answer_edits(router.config(), id, None);
+        // Whatever the answer says, the payment may have changed: what is remembered of it ends before the answer
+        // leaves.
+        match invalidates {
+            Some((namespace, entity)) => {
+                self.write(Question::Invalidate { namespace, entity }, edits, Unacknowledged::Defer)
+            }
+            None => Step::Pass(edits),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A look-up: the worker's memory, then the cache-service, then the processor.
+
+use std::time::Duration;
+
+use super::{ATTEMPTS, PROCESSOR, X_CACHE};
+use super::{
+    Body, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Unacknowledged,
+    answer_edits, detail, head, pin_key,
+};
+use crate::config::{AnswerHeaders, Config, Detail, Lookup, Shared};
+use crate::lookup::{Answer, Key, KeyBuilder, Namespace, Question, Value};
+use crate::operation::{Kind, WhenOpen};
+use crate::payment::{self, Outcome, Spoke, looks_like_card_number};
+use crate::processor::ProcessorId;
+use crate::reason::{LocalReply, Reason};
+use crate::router::{Fact, LookupResult, Router, Ticket};
+use crate::time::Now;
+
+/// A tenant's look-up whose processor is awaited.
+pub(super) struct Head {
+    request: Request,
+    plan: Plan,
+}
+
+/// A look-up whose value is awaited.
+pub(super) struct Asking {
+    request: Request,
+    plan: Plan,
+    processor: Option<ProcessorId>,
+    key: Key,
+    entity: Option<Key>,
+}
+
+/// How a look-up may be cached.
+#[derive(Clone)]
+struct Plan {
+    lookup: Lookup,
+    caching: Caching,
+    /// The values of the headers that change the answer.
+    vary: Vec<Option<Vec<u8>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caching {
+    Yes,
+    No,
+}
+
+/// A look-up at a processor.
+pub(super) struct Job {
+    fill: Option<Fill>,
+}
+
+struct Fill {
+    local_key: Key,
+    local_ttl: Duration,
+    shared: Shared,
+    namespace: Namespace,
+    ttl: Duration,
+    key: Key,
+    entity: Option<Key>,
+    /// None: the cache-service was silent, so only this worker keeps the value.
+    fence: Option<Option<Vec<u8>>>,
+    content_type: Vec<u8>,
+}
+
+impl Exchange {
+    pub(super) fn lookup_headers(
+        &mut self,
+        router: &mut Router,
+        request: Request,
+        headers: Headers<'_>,
+        ends: Ends,
+        now: Now,
+    ) -> Step {
+        let Some(Detail::Lookup(lookup)) = detail(router, request.operation) else {
+            return Step::Pass(request.edits);
+        };
+        let lookup = lookup.clone();
+        let unknown_caller = lookup.shared == Shared::Tenant && request.tenant.is_none();
+        // A card number is not a key, not even hashed; and a GET with a body is no look-up we know.
+        let card = request.parameter.as_deref().is_some_and(looks_like_card_number);
+        let caching = if unknown_caller || card || ends == Ends::Later { Caching::No } else { Caching::Yes };
+        let vary = lookup.vary.iter().map(|name| headers.one(name.as_bytes()).map(<[u8]>::to_vec)).collect();
+        let plan = Plan { lookup, caching, vary };
+        if plan.caching == Caching::Yes {
+            let local_key = plan.local_key(&request);
+            if let Some(value) = router.local.value(&local_key, now.mono).cloned() {
+                router.fact(Fact::Lookup(LookupResult::HitLocal));
+                self.state = State::Closed;
+                return Step::Reply(hit(router.config(), value));
+            }
+        }
+        match (plan.lookup.shared, &request.parameter) {
+            (Shared::Public, _) => self.ask_value(router, request, plan, None, now),
+            (Shared::Tenant, None) => self.refuse(router, Reason::PaymentIdMalformed, None),
+            (Shared::Tenant, Some(payment)) => {
+                let key = pin_key(&request.tenant, payment);
+                if let Some(id) = router.local.pin(&key, now.mono) {
+                    return self.ask_value(router, request, plan, Some(id), now);
+                }
+                self.state = State::LookupPin(Head { request, plan });
+                Step::Ask(Question::Pin { key })
+            }
+        }
+    }
+
+    pub(super) fn lookup_pinned(
+        &mut self,
+        router: &mut Router,
+        Head { request, plan }: Head,
+        answer: Answer,
+        now: Now,
+    ) -> Step {
+        let name = match answer {
+            Answer::Pinned(name) => name,
+            // Asking any other processor could say "no such payment" of one that was taken.
+            Answer::NoPin => return self.refuse(router, Reason::PinMissing, None),
+            Answer::Ambiguous => return self.refuse(router, Reason::PinAmbiguous, None),
+            _ => return self.refuse(router, Reason::PinStateUnknown, Some(Duration::from_secs(1))),
+        };
+        let Some(id) = router.config().processor_named(&name) else {
+            return self.refuse(router, Reason::PinMissing, None);
+        };
+        if let Some(payment) = &request.parameter {
+            let (key, ttl) = (pin_key(&request.tenant, payment), router.config().pin_ttl);
+            router.local.keep_pin(key, id, ttl, now.mono);
+        }
+        self.ask_value(router, request, plan, Some(id), now)
+    }
+
+    fn ask_value(
+        &mut self,
+        router: &mut Router,
+        request: Request,
+        plan: Plan,
+        processor: Option<ProcessorId>,
+        now: Now,
+    ) -> Step {
+        if plan.caching == Caching::No {
+            router.fact(Fact::Lookup(LookupResult::Uncached));
+            return self.send_lookup(router, request, processor, Job { fill: None }, now);
+        }
+        let key = plan.key(router.config(), &request, processor);
+        let entity = processor.and_then(|id| entity_key(router, &request, id));
+        let namespace = plan.lookup.namespace.clone();
+        self.state = State::LookupAsk(Asking { request, plan, processor, key, entity });
+        Step::Ask(Question::Lookup { namespace, key, entity })
+    }
+
+    pub(super) fn lookup_answered(
+        &mut self,
+        router: &mut Router,
+        Asking { request, plan, processor, key, entity }: Asking,
+        answer: Answer,
+        now: Now,
+    ) -> Step {
+        let local_key = plan.local_key(&request);
+        let Plan { lookup, .. } = plan;
+        let (result, fence) = match answer {
+            Answer::Hit(value, ttl) => {
+                router.local.keep(local_key, value.clone(), ttl.min(lookup.local_ttl), now.mono);
+                router.fact(Fact::Lookup(LookupResult::HitService));
+                return Step::Reply(hit(router.config(), value));
+            }
+            Answer::Miss(fence) => (LookupResult::Miss, Some(fence)),
+            _ => (LookupResult::Unavailable, None),
+        };
+        router.fact(Fact::Lookup(result));
+        let fill = Fill {
+            local_key,
+            local_ttl: lookup.local_ttl,
+            shared: lookup.shared,
+            namespace: lookup.namespace,
+            ttl: lookup.ttl,
+            key,
+            entity,
+            fence,
+            content_type: Vec::new(),
+        };
+        self.send_lookup(router, request, processor, Job { fill: Some(fill) }, now)
+    }
+
+    fn send_lookup(
+        &mut self,
+        router: &mut Router,
+        request: Request,
+        processor: Option<ProcessorId>,
+        job: Job,
+        now: Now,
+    ) -> Step {
+        let ticket = match processor {
+            Some(id) => router.admit_pinned(id, Kind::Lookup, WhenOpen::Send, now).ok(),
+            None => router.route_lookup(router.config().rules.default, now),
+        };
+        match ticket {
+            Some(ticket) => self.forward(router, request, ticket, AnyJob::Lookup(job)),
+            None => self.refuse(router, Reason::NoProcessor, None),
+        }
+    }
+
+    pub(super) fn lookup_response(
+        &mut self,
+        router: &mut Router,
+        ticket: Ticket,
+        Job { fill }: Job,
+        head: ResponseHead<'_>,
+        ends: Ends,
+        now: Now,
+    ) -> Step {
+        let good = head.status == 200 && head.spoke == Spoke::Processor && !head::is_encoded(head.headers);
+        match fill {
+            Some(mut fill) if good && ends == Ends::Later => {
+                fill.content_type = head.headers.one(b"content-type").unwrap_or_default().to_vec();
+                let job = AnyJob::Lookup(Job { fill: Some(fill) });
+                self.state = State::Sent(Sent { ticket, job, status: head.status });
+                Step::HoldResponse
+            }
+            _ => {
+                let id = ticket.processor();
+                settle(router, ticket, head.status, head.spoke, now);
+                Step::Pass(answer_edits(router.config(), id, Some("miss")))
+            }
+        }
+    }
+
+    pub(super) fn lookup_response_body(
+        &mut self,
+        router: &mut Router,
+        ticket: Ticket,
+        Job { fill }: Job,
+        status: u16,
+        body: Body<'_>,
+        now: Now,
+    ) -> Step {
+        let id = ticket.processor();
+        settle(router, ticket, status, Spoke::Processor, now);
+        let edits = answer_edits(router.config(), id, Some("miss"));
+        let (Some(fill), Body::Whole(bytes)) = (fill, body) else { return Step::Pass(edits) };
+        let Some(processor) = router.config().processor(id) else { return Step::Pass(edits) };
+        // A payment that is not final changes at any moment: it is never kept.
+        let last = || matches!(processor.profile.outcome_of_payment(bytes), Outcome::Approved | Outcome::Declined);
+        if fill.shared == Shared::Tenant && !last() {
+            return Step::Pass(edits);
+        }
+        let value = Value {
+            status,
+            content_type: fill.content_type,
+            body: bytes.to_vec(),
+            processor: Some(processor.name.clone()),
+        };
+        router.local.keep(fill.local_key, value.clone(), fill.local_ttl, now.mono);
+        let Some(fence) = fill.fence else { return Step::Pass(edits) };
+        let Fill { namespace, ttl, key, entity, .. } = fill;
+        let question = Question::Fill { namespace, key, entity, fence, ttl, value };
+        self.write(question, edits, Unacknowledged::Drop)
+    }
+}
+
+fn settle(router: &mut Router, ticket: Ticket, status: u16, spoke: Spoke, now: Now) {
+    let answer = payment::Answer { status, spoke, body: None };
+    let processor = router.config().processor(ticket.processor());
+    let outcome = processor.map(|p| p.profile.read(Kind::Lookup, answer).0);
+    router.settle(ticket, outcome.unwrap_or(Outcome::Unread), now);
+}
+
+fn hit(config: &Config, value: Value) -> LocalReply {
+    let mut headers = Vec::new();
+    if !value.content_type.is_empty() {
+        headers.push(("content-type".to_owned(), value.content_type));
+    }
+    if config.answer_headers == AnswerHeaders::Show {
+        headers.push((X_CACHE.to_owned(), b"hit".to_vec()));
+        headers.push((ATTEMPTS.to_owned(), b"0".to_vec()));
+        if let Some(name) = value.processor {
+            headers.push((PROCESSOR.to_owned(), name.into_bytes()));
+        }
+    }
+    LocalReply { status: value.status, headers, body: value.body, details: "cache_hit" }
+}
+
+/// The payment at its processor, for its tenant: what a follow-up invalidates.
+pub(super) fn entity_key(router: &Router, request: &Request, id: ProcessorId) -> Option<Key> {
+    let processor = router.config().processor(id)?;
+    let payment = request.parameter.as_deref()?;
+    let key = KeyBuilder::new("entity.v1")
+        .optional(request.tenant.as_deref())
+        .part(processor.name.as_bytes())
+        .part(processor.account.as_bytes())
+        .part(payment.as_bytes());
+    Some(key.finish())
+}
+
+impl Plan {
+    /// The key in this worker's memory; it need not know the processor.
+    fn local_key(&self, request: &Request) -> Key {
+        self.finish(KeyBuilder::new("local.v1"), request)
+    }
+
+    /// The key at the cache-service. A public value is the same from whichever processor it came.
+    fn key(&self, config: &Config, request: &Request, id: Option<ProcessorId>) -> Key {
+        let processor = id.and_then(|id| config.processor(id));
+        let key = KeyBuilder::new("lookup.v1")
+            .optional(processor.map(|p| p.name.as_bytes()))
+            .optional(processor.map(|p| p.account.as_bytes()));
+        self.finish(key, request)
+    }
+
+    fn finish(&self, key: KeyBuilder, request: &Request) -> Key {
+        let tenant = match self.lookup.shared {
+            Shared::Public => None,
+            Shared::Tenant => request.tenant.as_deref(),
+        };
+        let mut key = key.part(self.lookup.namespace.as_str().as_bytes()).optional(tenant).part(&request.path);
+        for value in &self.vary {
+            key = key.optional(value.as_deref());
+        }
+        key.finish()
+    }
+}

@@ -1,0 +1,359 @@
+//! One request and its response: events in, one [`Step`] out, and the order of everything.
+//!
+//! ```text
+//! charge      headers: ReadBody   body: Ask(Claim) if keyed, else Forward    response: HoldResponse
+//!             whole response: Ask(StorePin)    acknowledged, or not in time: Pass
+//! follow_up   headers: Ask(Pin)   pinned: Forward    response: Ask(Invalidate)    then Pass
+//! lookup      headers: Reply from memory, or Ask(Pin), Ask(Lookup)    hit: Reply, else Forward
+//!             response: HoldResponse    whole: Ask(Fill)    then Pass
+//! ```
+//!
+//! The shell calls [`Exchange::on_done`] last, whatever happened before: that is where a request that never got its
+//! answer is counted out.
+
+mod charge;
+mod follow_up;
+mod head;
+mod lookup;
+
+pub use head::{Edit, Headers, Repeated};
+
+use std::time::Duration;
+
+use crate::config::{AnswerHeaders, Config, Detail};
+use crate::lookup::{Answer, Key, KeyBuilder, Question};
+use crate::operation::{Kind, Match, OperationId};
+use crate::payment::{Outcome, Spoke};
+use crate::processor::ProcessorId;
+use crate::reason::{LocalReply, Reason};
+use crate::router::{Fact, Router, Ticket, WriteResult};
+use crate::time::Now;
+
+/// What the shell must do now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Let the headers, or the held response, go on with these edits.
+    Pass(Vec<Edit>),
+    /// Hold the request; bring the whole body.
+    ReadBody,
+    /// Hold the request or response; bring the answer.
+    Ask(Question),
+    /// Send the request on with these edits: they name the processor.
+    Forward(Vec<Edit>),
+    /// Hold the response; bring its whole body.
+    HoldResponse,
+    /// Answer the client.
+    Reply(LocalReply),
+}
+
+/// Does the message end with its headers?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// There is no body.
+    Here,
+    /// A body follows.
+    Later,
+}
+
+/// A body as far as it could be collected.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// More than the bound.
+    TooLarge,
+}
+
+/// The head of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// Who made it.
+    pub spoke: Spoke,
+    /// Its headers.
+    pub headers: Headers<'a>,
+}
+
+/// Who calls: a stable identity, never shown. None: nobody said.
+type Tenant = Option<Vec<u8>>;
+
+/// The longest tenant, in bytes.
+const TENANT_LEN_MAX: usize = 8 * 1024;
+
+/// One request and its response.
+#[derive(Default)]
+pub struct Exchange {
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    /// Nothing was seen yet.
+    #[default]
+    New,
+    /// Nothing is left to decide.
+    Closed,
+    ChargeBody(charge::Head),
+    ChargeClaim(charge::Claiming),
+    FollowUpPin(follow_up::Head),
+    LookupPin(lookup::Head),
+    LookupAsk(lookup::Asking),
+    /// The request is at a processor.
+    Sent(Sent),
+    /// The response is held until a write is acknowledged.
+    Writing(Writing),
+}
+
+struct Sent {
+    ticket: Ticket,
+    job: Job,
+    /// The status of the response, once its head was seen.
+    status: u16,
+}
+
+enum Job {
+    Charge(charge::Job),
+    FollowUp(follow_up::Job),
+    Lookup(lookup::Job),
+}
+
+struct Writing {
+    question: Question,
+    edits: Vec<Edit>,
+    /// Is the write tried again when it was not acknowledged?
+    unacknowledged: Unacknowledged,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unacknowledged {
+    Defer,
+    Drop,
+}
+
+impl Exchange {
+    /// The request's headers arrived.
+    pub fn on_request_headers(&mut self, router: &mut Router, headers: Headers<'_>, ends: Ends, now: Now) -> Step {
+        let config = router.config();
+        let edits = head::strip_control(headers, &config.route_header);
+        let request = match find_operation(config, headers) {
+            Found::None => {
+                self.state = State::Closed;
+                return Step::Pass(edits);
+            }
+            Found::Malformed => return self.refuse(router, Reason::PaymentIdMalformed, None),
+            Found::Operation(request) => request,
+        };
+        let tenant = match tenant(config, headers) {
+            Ok(tenant) => tenant,
+            Err(reason) => return self.refuse(router, reason, None),
+        };
+        let request = Request { tenant, edits, ..request };
+        match request.kind {
+            Kind::Charge => self.charge_headers(router, request, headers, ends),
+            Kind::FollowUp => self.follow_up_headers(router, request),
+            Kind::Lookup => self.lookup_headers(router, request, headers, ends, now),
+        }
+    }
+
+    /// The request's body that [`Step::ReadBody`] asked for.
+    pub fn on_request_body(&mut self, router: &mut Router, body: Body<'_>, now: Now) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::ChargeBody(head) => self.charge_body(router, head, body, now),
+            other => self.unexpected(other),
+        }
+    }
+
+    /// The answer that [`Step::Ask`] asked for.
+    pub fn on_answer(&mut self, router: &mut Router, answer: Answer, now: Now) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::ChargeClaim(claiming) => self.charge_claimed(router, claiming, answer, now),
+            State::FollowUpPin(head) => self.follow_up_pinned(router, head, answer, now),
+            State::LookupPin(head) => self.lookup_pinned(router, head, answer, now),
+            State::LookupAsk(asking) => self.lookup_answered(router, asking, answer, now),
+            State::Writing(writing) => written(router, writing, &answer, now),
+            other => self.unexpected(other),
+        }
+    }
+
+    /// The response's headers arrived, from the processor or made by the proxy.
+    pub fn on_response_headers(&mut self, router: &mut Router, head: ResponseHead<'_>, ends: Ends, now: Now) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Sent(sent) => {
+                let Sent { ticket, job, .. } = sent;
+                match job {
+                    Job::Charge(job) => self.charge_response(router, ticket, job, head, ends, now),
+                    Job::FollowUp(job) => self.follow_up_response(router, ticket, job, head, now),
+                    Job::Lookup(job) => self.lookup_response(router, ticket, job, head, ends, now),
+                }
+            }
+            // The proxy answered for us while the request was held, as with a body over its own bound.
+            State::ChargeClaim(claiming) => {
+                claiming.abandon(router, now);
+                Step::Pass(Vec::new())
+            }
+            _ => Step::Pass(Vec::new()),
+        }
+    }
+
+    /// The response's body that [`Step::HoldResponse`] asked for.
+    pub fn on_response_body(&mut self, router: &mut Router, body: Body<'_>, now: Now) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Sent(Sent { ticket, job: Job::Charge(job), status }) => {
+                self.charge_response_body(router, ticket, job, status, body, now)
+            }
+            State::Sent(Sent { ticket, job: Job::Lookup(job), status }) => {
+                self.lookup_response_body(router, ticket, job, status, body, now)
+            }
+            other => self.unexpected(other),
+        }
+    }
+
+    /// The exchange is over. Always last.
+    pub fn on_done(&mut self, router: &mut Router, now: Now) {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Sent(Sent { ticket, .. }) => router.settle(ticket, Outcome::Abandoned, now),
+            State::ChargeClaim(claiming) => claiming.abandon(router, now),
+            // The client is gone and so is the call's answer: what the store must know is written once more.
+            State::Writing(Writing { question, unacknowledged: Unacknowledged::Defer, .. }) => {
+                router.defer(question, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers with a refusal.
+    fn refuse(&mut self, router: &mut Router, reason: Reason, retry_after: Option<Duration>) -> Step {
+        self.state = State::Closed;
+        router.fact(Fact::Refused(reason));
+        let mut reply = LocalReply::refuse(reason, retry_after);
+        if router.config().answer_headers == AnswerHeaders::Show {
+            reply.headers.push((ATTEMPTS.to_owned(), b"0".to_vec()));
+        }
+        Step::Reply(reply)
+    }
+
+    /// Sends the request to the ticket's processor.
+    fn forward(&mut self, router: &Router, request: Request, ticket: Ticket, job: Job) -> Step {
+        let mut edits = request.edits;
+        if let Some(processor) = router.config().processor(ticket.processor()) {
+            let config = router.config();
+            edits.push(Edit::Set(config.route_header.clone(), processor.cluster.clone().into_bytes()));
+            if let Some(authority) = &processor.authority {
+                edits.push(Edit::Set(":authority".to_owned(), authority.clone().into_bytes()));
+            }
+            if !processor.path_prefix.is_empty() {
+                let mut path = processor.path_prefix.clone().into_bytes();
+                path.extend_from_slice(&request.path);
+                edits.push(Edit::Set(":path".to_owned(), path));
+            }
+            // An answer that must be read must not come compressed.
+            edits.push(Edit::Set("accept-encoding".to_owned(), b"identity".to_vec()));
+        }
+        self.state = State::Sent(Sent { ticket, job, status: 0 });
+        Step::Forward(edits)
+    }
+
+    /// Holds the response until the write is acknowledged.
+    fn write(&mut self, question: Question, edits: Vec<Edit>, unacknowledged: Unacknowledged) -> Step {
+        self.state = State::Writing(Writing { question: question.clone(), edits, unacknowledged });
+        Step::Ask(question)
+    }
+
+    /// An event that the state did not wait for changes nothing.
+    fn unexpected(&mut self, state: State) -> Step {
+        self.state = state;
+        Step::Pass(Vec::new())
+    }
+}
+
+fn written(router: &mut Router, writing: Writing, answer: &Answer, now: Now) -> Step {
+    match (answer, writing.unacknowledged) {
+        (Answer::Unavailable, Unacknowledged::Defer) => router.defer(writing.question, now),
+        (Answer::Unavailable, Unacknowledged::Drop) => router.fact(Fact::Write(WriteResult::Lost)),
+        (Answer::Refused, _) => router.fact(Fact::Write(WriteResult::Refused)),
+        _ => router.fact(Fact::Write(WriteResult::Stored)),
+    }
+    Step::Pass(writing.edits)
+}
+
+/// A request that is ours.
+struct Request {
+    operation: OperationId,
+    kind: Kind,
+    tenant: Tenant,
+    /// The path's parameter: a payment's id, a card range.
+    parameter: Option<String>,
+    /// Path and query as they came.
+    path: Vec<u8>,
+    edits: Vec<Edit>,
+}
+
+enum Found {
+    None,
+    Malformed,
+    Operation(Request),
+}
+
+fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
+    let (Some(method), Some(target)) = (headers.one(b":method"), headers.one(b":path")) else {
+        return Found::None;
+    };
+    let path = target.split(|b| *b == b'?').next().unwrap_or(target);
+    for (i, operation) in config.operations.iter().enumerate() {
+        if operation.method.as_bytes() != method {
+            continue;
+        }
+        match operation.path.matches(path) {
+            Match::No => {}
+            Match::Malformed => return Found::Malformed,
+            Match::Yes(parameter) => {
+                return Found::Operation(Request {
+                    operation: OperationId(i),
+                    kind: operation.kind(),
+                    tenant: None,
+                    parameter: parameter.map(str::to_owned),
+                    path: target.to_vec(),
+                    edits: Vec::new(),
+                });
+            }
+        }
+    }
+    Found::None
+}
+
+fn tenant(config: &Config, headers: Headers<'_>) -> Result<Tenant, Reason> {
+    let Some(name) = &config.tenant_header else { return Ok(None) };
+    match headers.only(name.as_bytes()) {
+        Ok(Some(value)) if value.len() > TENANT_LEN_MAX => Err(Reason::TenantMalformed),
+        Ok(value) => Ok(value.filter(|v| !v.is_empty()).map(<[u8]>::to_vec)),
+        Err(Repeated) => Err(Reason::TenantMalformed),
+    }
+}
+
+const PROCESSOR: &str = "x-switchyard-processor";
+const ATTEMPTS: &str = "x-switchyard-attempts";
+const X_CACHE: &str = "x-cache";
+
+/// How the answer tells what became of the request.
+fn answer_edits(config: &Config, id: ProcessorId, cache: Option<&'static str>) -> Vec<Edit> {
+    if config.answer_headers == AnswerHeaders::Hide {
+        return Vec::new();
+    }
+    let name = config.processor(id).map(|p| p.name.clone()).unwrap_or_default();
+    let mut edits =
+        vec![Edit::Set(PROCESSOR.to_owned(), name.into_bytes()), Edit::Set(ATTEMPTS.to_owned(), b"1".to_vec())];
+    if let Some(cache) = cache {
+        edits.push(Edit::Set(X_CACHE.to_owned(), cache.as_bytes().to_vec()));
+    }
+    edits
+}
+
+/// Which processor has a payment: the key of its pin.
+fn pin_key(tenant: &Tenant, payment: &str) -> Key {
+    KeyBuilder::new("pin.v1").optional(tenant.as_deref()).part(payment.as_bytes()).finish()
+}
+
+fn detail(router: &Router, operation: OperationId) -> Option<&Detail> {
+    router.config().operation(operation).map(|o| &o.detail)
+}

@@ -1,0 +1,132 @@
+//! What a payment request says, and what its answer means.
+
+mod document;
+mod idempotency_key;
+mod outcome;
+mod parse;
+
+pub use document::{Document, Encoding, Pointer, RepeatedField};
+pub use idempotency_key::{IdempotencyKey, MalformedIdempotencyKey};
+pub use outcome::{Answer, Outcome, Profile, Spoke};
+pub use parse::{Fields, parse};
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A currency code: three letters (ISO 4217), held in upper case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Currency([u8; 3]);
+
+/// A currency is three letters.
+#[derive(Debug, thiserror::Error)]
+#[error("a currency is three letters")]
+pub struct MalformedCurrency;
+
+impl FromStr for Currency {
+    type Err = MalformedCurrency;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| MalformedCurrency)?;
+        if code.iter().all(u8::is_ascii_alphabetic) {
+            Ok(Self(code.map(|b| b.to_ascii_uppercase())))
+        } else {
+            Err(MalformedCurrency)
+        }
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// Money, in the minor unit of its currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// Cents, pence, yen: 0 to [`Amount::MINOR_MAX`]. Zero verifies a card.
+    pub minor: u64,
+    /// Of which currency.
+    pub currency: Currency,
+}
+
+impl Amount {
+    /// 15 digits: exact in every JSON reader, and more than any card payment.
+    pub const MINOR_MAX: u64 = 999_999_999_999_999;
+}
+
+/// The leading digits of a card number, 6 to 8: all of it that survives reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bin {
+    digits: [u8; 8],
+    len: u8,
+}
+
+impl Bin {
+    /// The BIN of a card number: 8 digits of one with 16 or more, else 6 (PCI DSS 3.4.1 and its FAQ 1091). None for
+    /// anything that is not 12 to 19 digits; spaces and hyphens between them are tolerated.
+    pub fn of_card_number(text: &str) -> Option<Self> {
+        let mut digits = [0; 8];
+        let mut count = 0_usize;
+        for byte in text.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            if let Some(place) = digits.get_mut(count) {
+                *place = byte;
+            }
+            count = count.saturating_add(1);
+        }
+        match count {
+            12..=15 => Some(Self { digits, len: 6 }),
+            16..=19 => Some(Self { digits, len: 8 }),
+            _ => None,
+        }
+    }
+
+    /// Its digits, as ASCII.
+    pub fn digits(&self) -> &[u8] {
+        self.digits.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Bin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.digits()))
+    }
+}
+
+/// Could the text be a whole card number: 13 to 19 digits that pass the Luhn check?
+pub fn looks_like_card_number(text: &str) -> bool {
+    if !(13..=19).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let sum: u32 = text
+        .bytes()
+        .rev()
+        .map(|b| u32::from(b.saturating_sub(b'0')))
+        .enumerate()
+        .map(|(i, digit)| match (i % 2, digit) {
+            (0, digit) => digit,
+            (_, 0..=4) => digit.saturating_mul(2),
+            (_, digit) => digit.saturating_mul(2).saturating_sub(9),
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// A charge, as far as routing needs it. No card number, no CVV, no name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// How much.
+    pub amount: Amount,
+    /// For whom; at most [`Payment::MERCHANT_LEN_MAX`] bytes.
+    pub merchant: Option<String>,
+    /// By which range of cards; none for tokens and wallets.
+    pub bin: Option<Bin>,
+}
+
+impl Payment {
+    /// The longest merchant name, in bytes.
+    pub const MERCHANT_LEN_MAX: usize = 128;
+}

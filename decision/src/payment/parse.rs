@@ -1,0 +1,58 @@
+//! Bytes to [`Payment`], bounded; a card number does not survive it.
+
+use super::document::{Document, Encoding, Pointer, Scalar};
+use super::{Amount, Bin, Currency, Payment};
+use crate::reason::Reason;
+
+/// Where a request's fields stand; the first pointer that leads to a scalar wins.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    /// Minor units: a whole number, or its digits as text.
+    pub amount: Vec<Pointer>,
+    /// Three letters.
+    pub currency: Vec<Pointer>,
+    /// Optional.
+    pub merchant: Vec<Pointer>,
+    /// Optional; only its first digits are kept.
+    pub card_number: Vec<Pointer>,
+}
+
+/// Reads a charge. A body whose amount or currency cannot be told is refused: what cannot be read cannot be routed
+/// safely.
+pub fn parse(encoding: Encoding, body: &[u8], fields: &Fields) -> Result<Payment, Reason> {
+    if body.is_empty() {
+        return Err(Reason::BodyMissing);
+    }
+    let document = Document::parse(encoding, body).ok_or(Reason::BodyMalformed)?;
+    let find = |pointers: &[Pointer]| document.find(pointers).map_err(|_| Reason::FieldRepeated);
+
+    let minor = match find(&fields.amount)? {
+        None => return Err(Reason::AmountMissing),
+        Some(Scalar::Number(number)) => number.as_u64(),
+        Some(Scalar::Text(digits)) => digits_only(digits),
+        Some(Scalar::Bool(_)) => None,
+    };
+    let minor = minor.filter(|m| *m <= Amount::MINOR_MAX).ok_or(Reason::AmountMalformed)?;
+    let currency: Currency = match find(&fields.currency)? {
+        None => return Err(Reason::CurrencyMissing),
+        Some(Scalar::Text(code)) => code.parse().map_err(|_| Reason::CurrencyMalformed)?,
+        Some(Scalar::Number(_) | Scalar::Bool(_)) => return Err(Reason::CurrencyMalformed),
+    };
+    let merchant = match find(&fields.merchant)? {
+        None => None,
+        Some(Scalar::Text(name)) if name.len() <= Payment::MERCHANT_LEN_MAX => Some(name.to_owned()),
+        Some(_) => return Err(Reason::MerchantMalformed),
+    };
+    // A card number that is not one is the processor's to refuse; here it only matches no BIN.
+    let bin = match find(&fields.card_number)? {
+        Some(Scalar::Text(number)) => Bin::of_card_number(number),
+        Some(Scalar::Number(_) | Scalar::Bool(_)) | None => None,
+    };
+    Ok(Payment { amount: Amount { minor, currency }, merchant, bin })
+}
+
+/// 1 to 15 digits and nothing else: `str::parse` alone would take a leading `+`.
+fn digits_only(text: &str) -> Option<u64> {
+    let plain = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}
