@@ -1,0 +1,227 @@
+//! Host callbacks to events, steps to host calls.
+
+use std::rc::Rc;
+
+use decision::exchange::{Body, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::lookup::{Answer, Question};
+use decision::payment::Spoke;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::host::{self, Buffer, Map, Phase};
+use crate::root::{Worker, read_answer};
+
+/// One HTTP stream.
+pub(crate) struct Http {
+    worker: Rc<Worker>,
+    exchange: Exchange,
+    hold: Hold,
+}
+
+/// What the stream is held for.
+enum Hold {
+    Nothing,
+    RequestBody,
+    ResponseBody,
+    Answer { token: u32, question: Box<Question>, phase: Phase },
+}
+
+impl Http {
+    pub(crate) fn new(worker: Rc<Worker>) -> Self {
+        Self { worker, exchange: Exchange::default(), hold: Hold::Nothing }
+    }
+
+    /// Does what the step says; the loop ends because an unanswered question is never asked twice.
+    fn act(&mut self, step: Step, phase: Phase) -> Action {
+        let mut step = step;
+        let action = loop {
+            self.hold = Hold::Nothing;
+            match step {
+                Step::Pass(edits) => {
+                    host::edit(map(phase), &edits);
+                    break Action::Continue;
+                }
+                Step::Forward(edits) => {
+                    host::edit(Map::Request, &edits);
+                    host::clear_route_cache();
+                    break Action::Continue;
+                }
+                Step::ReadBody => {
+                    self.hold = Hold::RequestBody;
+                    break Action::Pause;
+                }
+                Step::HoldResponse => {
+                    self.hold = Hold::ResponseBody;
+                    break Action::Pause;
+                }
+                Step::Reply(reply) => {
+                    host::reply(&reply);
+                    break Action::Pause;
+                }
+                Step::Ask(question) => match self.worker.ask(&question) {
+                    Some(token) => {
+                        self.hold = Hold::Answer { token, question: Box::new(question), phase };
+                        break Action::Pause;
+                    }
+                    None => step = self.answered(Answer::Unavailable),
+                },
+            }
+        };
+        self.worker.drain_facts();
+        action
+    }
+
+    fn answered(&mut self, answer: Answer) -> Step {
+        self.exchange.on_answer(&mut self.worker.router.borrow_mut(), answer, host::now())
+    }
+
+    /// The request's body is complete, or over the bound.
+    fn request_body(&mut self, size: usize) -> Action {
+        let step = {
+            let mut router = self.worker.router.borrow_mut();
+            let limit = router.config().request_body_bytes;
+            let bytes = if size > limit { Vec::new() } else { host::buffer(Buffer::RequestBody, limit) };
+            let body = if size > limit { Body::TooLarge } else { Body::Whole(&bytes) };
+            self.exchange.on_request_body(&mut router, body, host::now())
+        };
+        self.act(step, Phase::Request)
+    }
+
+    /// The response's body is complete, or over the bound.
+    fn response_body(&mut self, size: usize) -> Action {
+        let step = {
+            let mut router = self.worker.router.borrow_mut();
+            let limit = router.config().answer_body_bytes;
+            let bytes = if size > limit { Vec::new() } else { host::buffer(Buffer::ResponseBody, limit) };
+            let body = if size > limit { Body::TooLarge } else { Body::Whole(&bytes) };
+            self.exchange.on_response_body(&mut router, body, host::now())
+        };
+        self.act(step, Phase::Response)
+    }
+}
+
+impl Context for Http {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let (answer, phase) = match &self.hold {
+            Hold::Answer { token: awaited, question, phase } if *awaited == token => {
+                (read_answer(question, body_size), *phase)
+            }
+            // The stream gave up waiting for it.
+            _ => return,
+        };
+        let step = self.answered(answer);
+        if self.act(step, phase) == Action::Continue {
+            host::resume(phase);
+        }
+    }
+
+    fn on_done(&mut self) -> bool {
+        self.exchange.on_done(&mut self.worker.router.borrow_mut(), host::now());
+        self.worker.drain_facts();
+        true
+    }
+}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let lines = host::headers(Map::Request);
+        let headers = Headers::new(&lines);
+        #[cfg(feature = "trap")]
+        trap_on(headers, b"request");
+        let step = self.exchange.on_request_headers(
+            &mut self.worker.router.borrow_mut(),
+            headers,
+            ends(end_of_stream),
+            host::now(),
+        );
+        self.act(step, Phase::Request)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let limit = self.worker.router.borrow().config().request_body_bytes;
+        match self.hold {
+            Hold::RequestBody if end_of_stream || size > limit => self.request_body(size),
+            Hold::RequestBody | Hold::Answer { .. } => Action::Pause,
+            Hold::Nothing | Hold::ResponseBody => Action::Continue,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        match self.hold {
+            // Trailers end a body that never said it ended; its size was within the bound or it would be gone.
+            Hold::RequestBody => self.request_body(0),
+            Hold::Answer { .. } => Action::Pause,
+            Hold::Nothing | Hold::ResponseBody => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let lines = host::headers(Map::Response);
+        let headers = Headers::new(&lines);
+        #[cfg(feature = "trap")]
+        trap_on(headers, b"response");
+        let status = headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+        let head = ResponseHead { status: status.unwrap_or(0), spoke: spoke(), headers };
+        let step = self.exchange.on_response_headers(
+            &mut self.worker.router.borrow_mut(),
+            head,
+            ends(end_of_stream),
+            host::now(),
+        );
+        self.act(step, Phase::Response)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let limit = self.worker.router.borrow().config().answer_body_bytes;
+        match self.hold {
+            Hold::ResponseBody if end_of_stream || size > limit => self.response_body(size),
+            // A long answer must not outgrow the proxy's buffer while a write is awaited: it is cut off there.
+            Hold::Answer { .. } if size > limit => {
+                let step = self.answered(Answer::Unavailable);
+                self.act(step, Phase::Response)
+            }
+            Hold::ResponseBody | Hold::Answer { .. } => Action::Pause,
+            Hold::Nothing | Hold::RequestBody => Action::Continue,
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        match self.hold {
+            Hold::ResponseBody => self.response_body(0),
+            Hold::Answer { .. } => Action::Pause,
+            Hold::Nothing | Hold::RequestBody => Action::Continue,
+        }
+    }
+}
+
+fn map(phase: Phase) -> Map {
+    match phase {
+        Phase::Request => Map::Request,
+        Phase::Response => Map::Response,
+    }
+}
+
+fn ends(end_of_stream: bool) -> Ends {
+    if end_of_stream { Ends::Here } else { Ends::Later }
+}
+
+/// Who made the response. Envoy says `via_upstream` when the processor spoke; any other detail is Envoy speaking. A
+/// host without details has only the processor's.
+fn spoke() -> Spoke {
+    match host::property(&["response", "code_details"]) {
+        Some(details) if details == b"via_upstream" => Spoke::Processor,
+        Some(details) if details == b"response_timeout" || details == b"upstream_per_try_timeout" => {
+            Spoke::ProxyTimedOut
+        }
+        Some(details) if !details.is_empty() => Spoke::Proxy,
+        Some(_) | None => Spoke::Processor,
+    }
+}
+
+/// Traps where a test's header says so. Not in the shipped build.
+#[cfg(feature = "trap")]
+fn trap_on(headers: Headers<'_>, place: &[u8]) {
+    if headers.one(b"x-switchyard-test-trap") == Some(place) {
+        std::process::abort();
+    }
+}

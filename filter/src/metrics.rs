@@ -1,0 +1,105 @@
+//! The closed list of the filter's metrics, defined once per VM.
+//!
+//! Envoy's wasm metrics have no labels: a label is written into the name as `.label=value`, and `stats_tags` of the
+//! shipped bootstrap takes it out again. Every name is known when the configuration is read, so none is ever made from
+//! what a client sends.
+
+use decision::breaker::Transition;
+use decision::config::Config;
+use decision::operation::Kind;
+use decision::payment::Outcome;
+use decision::reason::Reason;
+use decision::router::{Fact, LookupResult, WriteResult};
+
+use crate::host::{self, Counter};
+
+/// Requests that ended, by processor, kind and outcome.
+const REQUESTS: &str = "switchyard_requests_total";
+/// Changes of breakers, by processor and the state entered.
+const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
+/// Requests the filter answered itself, by reason.
+const REFUSALS: &str = "switchyard_refusals_total";
+/// Look-ups, by where the answer came from.
+const LOOKUPS: &str = "switchyard_lookups_total";
+/// Writes to the cache-service, by how they ended.
+const WRITES: &str = "switchyard_writes_total";
+
+const KINDS: [Kind; 3] = [Kind::Charge, Kind::FollowUp, Kind::Lookup];
+const STATES: [Transition; 3] = [Transition::Opened, Transition::HalfOpened, Transition::Closed];
+
+/// One counter for each value of a small closed set.
+struct Family<K>(Vec<(K, Option<Counter>)>);
+
+impl<K: Copy + PartialEq> Family<K> {
+    fn define(values: impl IntoIterator<Item = K>, name: impl Fn(K) -> String) -> Self {
+        Self(values.into_iter().map(|value| (value, host::define_counter(&name(value)))).collect())
+    }
+
+    fn count(&self, value: K) {
+        if let Some((_, Some(counter))) = self.0.iter().find(|(v, _)| *v == value) {
+            host::count(*counter);
+        }
+    }
+}
+
+struct OfProcessor {
+    requests: Family<(Kind, Outcome)>,
+    transitions: Family<Transition>,
+}
+
+/// All counters.
+pub(crate) struct Metrics {
+    processors: Vec<OfProcessor>,
+    refusals: Family<Reason>,
+    lookups: Family<LookupResult>,
+    writes: Family<WriteResult>,
+}
+
+impl Metrics {
+    /// Defines them all.
+    pub(crate) fn define(config: &Config) -> Self {
+        let of_processor = |name: &str| OfProcessor {
+            requests: Family::define(
+                KINDS.into_iter().flat_map(|kind| Outcome::ALL.map(|outcome| (kind, outcome))),
+                |(kind, outcome)| {
+                    format!("{REQUESTS}.processor={name}.kind={}.outcome={}", kind.as_str(), outcome.as_str())
+                },
+            ),
+            transitions: Family::define(STATES, |t| format!("{TRANSITIONS}.processor={name}.to={}", state(t))),
+        };
+        Self {
+            processors: config.processors.iter().map(|p| of_processor(&p.name)).collect(),
+            refusals: Family::define(Reason::ALL, |r| format!("{REFUSALS}.reason={}", r.code())),
+            lookups: Family::define(LookupResult::ALL, |r| format!("{LOOKUPS}.result={}", r.as_str())),
+            writes: Family::define(WriteResult::ALL, |r| format!("{WRITES}.result={}", r.as_str())),
+        }
+    }
+
+    /// Counts a fact.
+    pub(crate) fn count(&self, fact: Fact) {
+        match fact {
+            Fact::Settled { processor, kind, outcome } => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.requests.count((kind, outcome));
+                }
+            }
+            Fact::Breaker(processor, transition) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.transitions.count(transition);
+                }
+            }
+            Fact::Refused(reason) => self.refusals.count(reason),
+            Fact::Lookup(result) => self.lookups.count(result),
+            Fact::Write(result) => self.writes.count(result),
+        }
+    }
+}
+
+/// The state a transition enters, as written in metrics and logs.
+pub(crate) fn state(transition: Transition) -> &'static str {
+    match transition {
+        Transition::Opened => "open",
+        Transition::HalfOpened => "half_open",
+        Transition::Closed => "closed",
+    }
+}

@@ -1,0 +1,122 @@
+//! Configuration, the worker's memory, and what waits for the tick.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use decision::exchange::Headers;
+use decision::lookup::{Answer, Question};
+use decision::router::{Fact, Router};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{ContextType, LogLevel};
+
+use crate::config::{self, CacheService};
+use crate::host::{self, Buffer, Callee, Map};
+use crate::http::Http;
+use crate::metrics::{self, Metrics};
+
+/// How often deferred writes are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// Deferred writes sent per tick, at most: the store that comes back is not met by a flood.
+const DEFERRED_PER_TICK: usize = 32;
+
+/// What one configuration gives a worker.
+pub(crate) struct Worker {
+    pub(crate) router: RefCell<Router>,
+    cache_service: Option<CacheService>,
+    metrics: Metrics,
+}
+
+impl Worker {
+    /// Sends a question to the cache-service; none: it cannot be asked.
+    pub(crate) fn ask(&self, question: &Question) -> Option<u32> {
+        let service = self.cache_service.as_ref()?;
+        let timeout = match question {
+            Question::Lookup { .. } | Question::Fill { .. } => service.lookup_timeout,
+            Question::Invalidate { .. } | Question::Pin { .. } | Question::StorePin { .. } | Question::Claim { .. } => {
+                service.record_timeout
+            }
+        };
+        let callee = Callee {
+            cluster: &service.cluster,
+            authority: &service.authority,
+            authorization: &service.authorization,
+            timeout,
+        };
+        host::call(&callee, &question.request())
+    }
+
+    /// Counts what happened since the last time, and logs what an operator wants to see.
+    pub(crate) fn drain_facts(&self) {
+        while let Some(fact) = self.router.borrow_mut().poll_fact() {
+            if let Fact::Breaker(id, transition) = fact {
+                let router = self.router.borrow();
+                let name = router.config().processor(id).map_or("", |p| p.name.as_str());
+                host::log(LogLevel::Warn, &format!("breaker of {name} is {}", metrics::state(transition)));
+            }
+            self.metrics.count(fact);
+        }
+    }
+}
+
+/// The answer to a question, as it stands in the host's call buffers.
+pub(crate) fn read_answer(question: &Question, body_size: usize) -> Answer {
+    let headers = host::headers(Map::CallResponse);
+    let headers = Headers::new(&headers);
+    let status = headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+    question.read(status, headers, &host::buffer(Buffer::CallResponseBody, body_size))
+}
+
+/// The root context.
+#[derive(Default)]
+pub(crate) struct Root {
+    worker: Option<Rc<Worker>>,
+    /// Deferred writes on their way, by token.
+    deferred: BTreeMap<u32, (u64, Question)>,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let (Some(worker), Some((id, question))) = (&self.worker, self.deferred.remove(&token)) else { return };
+        let answer = read_answer(&question, body_size);
+        worker.router.borrow_mut().settle_deferred(id, &answer);
+        worker.drain_facts();
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        match config::parse(&host::buffer(Buffer::PluginConfiguration, size)) {
+            Ok((cache_service, routing)) => {
+                let metrics = Metrics::define(&routing);
+                let router = RefCell::new(Router::new(routing, host::seed()));
+                self.worker = Some(Rc::new(Worker { router, cache_service, metrics }));
+                host::tick_every(TICK);
+                true
+            }
+            Err(error) => {
+                host::log(LogLevel::Error, &format!("switchyard: configuration refused: {error}"));
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        for _ in 0..DEFERRED_PER_TICK {
+            let Some((id, question)) = worker.router.borrow_mut().take_due(host::now()) else { break };
+            if let Some(token) = worker.ask(&question) {
+                self.deferred.insert(token, (id, question));
+            }
+        }
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        self.worker.as_ref().map(|worker| Box::new(Http::new(Rc::clone(worker))) as Box<dyn HttpContext>)
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
