@@ -80,7 +80,8 @@ pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
     headers.all(b"content-encoding").any(|v| !v.is_empty() && !v.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The body's announced length in bytes.
+/// The body's announced length in bytes; what is no number that fits is longer than any bound.
 pub(super) fn content_length(headers: Headers<'_>) -> Option<u64> {
-    std::str::from_utf8(headers.one(b"content-length")?).ok()?.parse().ok()
+    let value = headers.one(b"content-length")?;
+    Some(std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
 }

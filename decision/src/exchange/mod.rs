@@ -134,6 +134,9 @@ enum Unacknowledged {
 impl Exchange {
     /// The request's headers arrived.
     pub fn on_request_headers(&mut self, router: &mut Router, headers: Headers<'_>, ends: Ends, now: Now) -> Step {
+        if !matches!(self.state, State::New) {
+            return Step::Pass(Vec::new());
+        }
         let config = router.config();
         let edits = head::strip_control(headers, &config.route_header);
         let request = match find_operation(config, headers) {

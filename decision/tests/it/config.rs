@@ -1,0 +1,64 @@
+//! A bad configuration is refused, and the error says where and why.
+
+use decision::config::Config;
+use serde_json::{Value, json};
+
+use crate::fixture::document;
+
+fn error(edit: impl FnOnce(&mut Value)) -> String {
+    let mut json = document();
+    edit(&mut json);
+    match Config::parse(json.to_string().as_bytes()) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn errors_name_the_path_and_the_expectation() {
+    type Edit = fn(&mut Value);
+    let table: [(Edit, &str); 24] = [
+        (|j| j["processors"][1]["weight"] = json!(0), "processors[1].weight: 0 is not within 1 to 1000"),
+        (|j| j["processors"][1]["weight"] = json!(-1), "processors[1].weight: invalid value: integer `-1`"),
+        (|j| j["processors"][1]["wieght"] = json!(1), "processors[1].wieght: unknown field `wieght`"),
+        (|j| j["processors"][1]["name"] = json!("a"), "processors[1].name: \"a\" is there already"),
+        (|j| j["processors"][0]["name"] = json!("a b"), "processors[0].name: a name is"),
+        (|j| j["processors"][0]["profile"] = json!("x"), "processors[0].profile: no profile is called \"x\""),
+        (|j| j["processors"][0]["path_prefix"] = json!("api/"), "processors[0].path_prefix: starts with /"),
+        (|j| j["processors"] = json!([]), "processors: 1 to 64 processors"),
+        (|j| j["default"]["processors"] = json!(["z"]), "default.processors[0]: no processor is called \"z\""),
+        (|j| j["default"]["processors"] = json!([]), "default.processors: at least one value"),
+        (|j| j["default"]["policy"] = json!("fastest"), "default.policy: unknown variant `fastest`"),
+        (|j| j["rules"][0]["when"]["bin_prefix"] = json!(["12345x"]), "rules[0].when.bin_prefix[0]: 1 to 8 digits"),
+        (|j| j["rules"][0]["when"] = json!({"amount": {"currency": "EUR", "min": 5, "max": 4}}), "no amount fits"),
+        (|j| j["rules"][0]["when"] = json!({"currency": ["EURO"]}), "rules[0].when.currency[0]: a currency is three"),
+        (|j| j["breaker"]["open_ms_max"] = json!(10), "open_ms_max: at least open_ms, which is 1000"),
+        (|j| j["operations"][0]["path"] = json!("v1"), "operations[0].path: a path template starts with /"),
+        (|j| j["operations"][0]["method"] = json!("post"), "operations[0].method: an HTTP method in upper case"),
+        (|j| j["operations"][1]["path"] = json!("/v1/capture"), "operations[1].path: a follow_up has the payment's id"),
+        (|j| j["operations"][1]["key"] = json!({"header": "k"}), "operations[1].key: only for kind charge"),
+        (|j| j["operations"][3]["lookup"]["local_ttl_ms"] = json!(1001), "local_ttl_ms: 1001 is not within 0 to 1000"),
+        (|j| j["operations"][3]["lookup"]["namespace"] = json!("A"), "namespace: a namespace is"),
+        (|j| j["limits"]["answer_body_bytes"] = json!(1 << 30), "limits.answer_body_bytes: 1073741824 is not within"),
+        (|j| j["fields"]["amount"] = json!(["amount"]), "fields.amount[0]: a JSON pointer starts with /"),
+        (
+            |j| j["profiles"]["sample"]["declined"] = json!(["succeeded"]),
+            "profiles.sample: status \"succeeded\" stands in two",
+        ),
+    ];
+    for (edit, want) in table {
+        let got = error(edit);
+        assert!(got.contains(want), "{got:?} should contain {want:?}");
+    }
+    assert_eq!(error(|_| {}), "accepted");
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    for bad in [&b""[..], b"{", b"null", b"[]", b"\xff", b"{} {}"] {
+        assert!(Config::parse(bad).is_err(), "{bad:?}");
+    }
+    let trailing = format!("{} x", document());
+    assert!(Config::parse(trailing.as_bytes()).is_err());
+    assert!(Config::parse(&vec![b' '; 9 * 1024 * 1024]).is_err());
+}
