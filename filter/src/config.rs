@@ -52,7 +52,12 @@ pub(crate) fn parse(json: &[u8]) -> Result<(Option<CacheService>, Config), Confi
     let document: Document<'_> = serde_json::from_slice(json).map_err(|e| wrong(".", e.to_string()))?;
     let routing = Config::parse(document.routing.get().as_bytes())
         .map_err(|e| wrong(&format!("routing.{}", e.path), e.message))?;
-    let Some(raw) = document.cache_service else { return Ok((None, routing)) };
+    let Some(raw) = document.cache_service else {
+        return match routing.needs_records() {
+            Some(path) => Err(wrong(&format!("routing.{path}"), "needs cache_service: it claims or pins".to_owned())),
+            None => Ok((None, routing)),
+        };
+    };
     if raw.cluster.is_empty() {
         return Err(wrong("cache_service.cluster", "the name of a cluster".to_owned()));
     }

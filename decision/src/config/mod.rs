@@ -209,6 +209,18 @@ impl Config {
         build::config(raw)
     }
 
+    /// The path of the first operation that cannot do without the cache-service's records: one that follows up a
+    /// payment, or claims its key.
+    pub fn needs_records(&self) -> Option<String> {
+        let needs = |operation: &Operation| match &operation.detail {
+            Detail::Charge { key } => key.as_ref().is_some_and(|key| key.claims == Claims::Required),
+            Detail::FollowUp { .. } => true,
+            Detail::Lookup(lookup) => lookup.shared == Shared::Tenant,
+        };
+        let at = self.operations.iter().position(needs)?;
+        Some(format!("operations[{at}]"))
+    }
+
     /// A processor; total, as ids are only made from this configuration.
     pub fn processor(&self, id: ProcessorId) -> Option<&Processor> {
         self.processors.get(id.index())

@@ -1,3 +1,5 @@
+//! The identity of what is asked of the cache-service.
+
 use std::fmt;
 use std::str::FromStr;
 

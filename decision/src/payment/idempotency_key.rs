@@ -1,3 +1,5 @@
+//! The key by which a client marks the tries of one payment.
+
 use std::fmt;
 
 /// The key by which a client marks tries of one payment, without its quotes: 1 to 255 of visible ASCII other than

@@ -1,0 +1,108 @@
+//! Operations.
+
+use super::values::{header_name, millis, name, namespace, number};
+use super::{Result, wrong};
+use crate::config::{ConfigError, Detail, KeyCarrier, Lookup, Operation, Presence, Shared, defaults, raw};
+use crate::operation::{Claims, Template, WhenOpen};
+
+pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
+    if raw.is_empty() || raw.len() > defaults::OPERATIONS_MAX {
+        return wrong("operations", format!("1 to {} operations", defaults::OPERATIONS_MAX));
+    }
+    let mut all: Vec<Operation> = Vec::new();
+    for (i, one) in raw.into_iter().enumerate() {
+        let path = format!("operations[{i}]");
+        name(&format!("{path}.name"), &one.name)?;
+        if all.iter().any(|o| o.name == one.name) {
+            return wrong(format!("{path}.name"), format!("{:?} is there already", one.name));
+        }
+        if one.method.is_empty() || !one.method.bytes().all(|b| b.is_ascii_uppercase()) {
+            return wrong(format!("{path}.method"), "an HTTP method in upper case");
+        }
+        let template = Template::parse(&one.path)
+            .map_err(|message| ConfigError { path: format!("{path}.path"), message: message.to_owned() })?;
+        let detail = detail(&path, &one, &template)?;
+        all.push(Operation { name: one.name, method: one.method, path: template, detail });
+    }
+    Ok(all)
+}
+
+fn detail(path: &str, one: &raw::Operation, template: &Template) -> Result<Detail> {
+    let only = |field: &str, kind: &str| wrong(format!("{path}.{field}"), format!("only for kind {kind}"));
+    if one.kind != raw::Kind::Charge && one.key.is_some() {
+        return only("key", "charge");
+    }
+    if one.kind != raw::Kind::FollowUp && (one.when_open.is_some() || one.invalidates.is_some()) {
+        return only(if one.when_open.is_some() { "when_open" } else { "invalidates" }, "follow_up");
+    }
+    if one.kind != raw::Kind::Lookup && one.lookup.is_some() {
+        return only("lookup", "lookup");
+    }
+    match one.kind {
+        raw::Kind::Charge => Ok(Detail::Charge {
+            key: match &one.key {
+                None => None,
+                Some(key) => Some(KeyCarrier {
+                    header: header_name(&format!("{path}.key.header"), &key.header)?,
+                    presence: match key.presence {
+                        raw::Presence::Required => Presence::Required,
+                        raw::Presence::Optional => Presence::Optional,
+                    },
+                    claims: match key.claims {
+                        raw::Claims::Required => Claims::Required,
+                        raw::Claims::Off => Claims::Off,
+                    },
+                }),
+            },
+        }),
+        raw::Kind::FollowUp => {
+            if !template.has_parameter() {
+                return wrong(format!("{path}.path"), "a follow_up has the payment's id as a {parameter}");
+            }
+            Ok(Detail::FollowUp {
+                when_open: match one.when_open {
+                    Some(raw::WhenOpen::Refuse) => WhenOpen::Refuse,
+                    Some(raw::WhenOpen::Send) | None => WhenOpen::Send,
+                },
+                invalidates: match &one.invalidates {
+                    Some(text) => Some(namespace(&format!("{path}.invalidates"), text)?),
+                    None => None,
+                },
+            })
+        }
+        raw::Kind::Lookup => {
+            let Some(lookup) = &one.lookup else {
+                return wrong(format!("{path}.lookup"), "a look-up says where and how long it is cached");
+            };
+            lookup_detail(&format!("{path}.lookup"), lookup, one, template).map(Detail::Lookup)
+        }
+    }
+}
+
+fn lookup_detail(path: &str, raw: &raw::Lookup, one: &raw::Operation, template: &Template) -> Result<Lookup> {
+    if one.method != "GET" {
+        return wrong(path, "only GET is cached");
+    }
+    let (shared, local_default) = match raw.shared {
+        raw::Shared::Public => (Shared::Public, defaults::LOCAL_TTL_MS_PUBLIC),
+        raw::Shared::Tenant => (Shared::Tenant, defaults::LOCAL_TTL_MS_TENANT),
+    };
+    if shared == Shared::Tenant && !template.has_parameter() {
+        return wrong(format!("{path}.shared"), "a tenant's look-up has the payment's id as a {parameter}");
+    }
+    let ttl = number(&format!("{path}.ttl_ms"), Some(raw.ttl_ms), 0, defaults::LOOKUP_TTL_MS_RANGE)?;
+    let local = number(
+        &format!("{path}.local_ttl_ms"),
+        raw.local_ttl_ms,
+        local_default.min(ttl),
+        0..=if shared == Shared::Tenant { defaults::LOCAL_TTL_MS_TENANT } else { ttl },
+    )?;
+    let vary = raw.vary.iter().enumerate();
+    Ok(Lookup {
+        namespace: namespace(&format!("{path}.namespace"), &raw.namespace)?,
+        shared,
+        ttl: millis(ttl),
+        local_ttl: millis(local),
+        vary: vary.map(|(i, h)| header_name(&format!("{path}.vary[{i}]"), h)).collect::<Result<_>>()?,
+    })
+}

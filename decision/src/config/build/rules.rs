@@ -1,0 +1,77 @@
+//! Rules and pools.
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::values::{self, header_name, some};
+use super::{Result, wrong};
+use crate::balance::{Member, Policy};
+use crate::config::{Pool, Processor, raw};
+use crate::payment::Amount;
+use crate::processor::ProcessorId;
+use crate::rules::Condition;
+
+pub(super) fn conditions(path: &str, when: raw::When, headers: &mut Vec<String>) -> Result<Vec<Condition>> {
+    let raw::When { amount, currency, bin_prefix, merchant, header } = when;
+    let mut all = Vec::new();
+    if let Some(range) = amount {
+        let path = format!("{path}.amount");
+        let (min, max) = (range.min.unwrap_or(0), range.max.unwrap_or(Amount::MINOR_MAX));
+        if min > max {
+            return wrong(path, format!("min {min} is over max {max}: no amount fits"));
+        }
+        let currency = values::currency(&format!("{path}.currency"), &range.currency)?;
+        all.push(Condition::Amount { currency, min, max });
+    }
+    if let Some(codes) = currency {
+        let path = format!("{path}.currency");
+        some(&path, &codes)?;
+        let codes = codes.iter().enumerate().map(|(i, code)| values::currency(&format!("{path}[{i}]"), code));
+        all.push(Condition::Currency(codes.collect::<Result<_>>()?));
+    }
+    if let Some(prefixes) = bin_prefix {
+        let path = format!("{path}.bin_prefix");
+        some(&path, &prefixes)?;
+        for (i, prefix) in prefixes.iter().enumerate() {
+            if !(1..=8).contains(&prefix.len()) || !prefix.bytes().all(|b| b.is_ascii_digit()) {
+                return wrong(format!("{path}[{i}]"), "1 to 8 digits");
+            }
+        }
+        all.push(Condition::BinPrefix(prefixes));
+    }
+    if let Some(names) = merchant {
+        some(&format!("{path}.merchant"), &names)?;
+        all.push(Condition::Merchant(names.into_iter().collect()));
+    }
+    for (header, values) in header.unwrap_or_default() {
+        let path = format!("{path}.header.{header}");
+        some(&path, &values)?;
+        let header = header_name(&path, &header)?;
+        let slot = headers.iter().position(|h| *h == header).unwrap_or_else(|| {
+            headers.push(header);
+            headers.len().saturating_sub(1)
+        });
+        all.push(Condition::Header { slot, values: values.into_iter().map(String::into_bytes).collect() });
+    }
+    Ok(all)
+}
+
+pub(super) fn pool(path: &str, raw: raw::Pool, processors: &[Processor]) -> Result<Pool> {
+    some(&format!("{path}.processors"), &raw.processors)?;
+    let mut members: Vec<Member> = Vec::new();
+    for (i, name) in raw.processors.iter().enumerate() {
+        let path = format!("{path}.processors[{i}]");
+        let found = processors.iter().enumerate().find(|(_, p)| p.name == *name);
+        let Some((id, processor)) = found.and_then(|(at, p)| Some((ProcessorId::new(at)?, p))) else {
+            return wrong(path, format!("no processor is called {name:?}"));
+        };
+        if members.iter().any(|m| m.id == id) {
+            return wrong(path, format!("{name:?} is there already"));
+        }
+        members.push(Member { id, weight: processor.weight, seed: xxh64(name.as_bytes(), 0) });
+    }
+    let policy = match raw.policy {
+        raw::Policy::RoundRobin => Policy::RoundRobin,
+        raw::Policy::SmoothWeightedRoundRobin => Policy::SmoothWeightedRoundRobin,
+    };
+    Ok(Pool { policy, members })
+}
