@@ -29,15 +29,17 @@ packages() { # why package...
             fail "$why is missing. Run: sudo apt-get install --no-install-recommends $* - then run ./just again."
         as_root=(sudo -n)
     fi
-    say "$why is missing: installing $*"
+    say "$why is missing: installing $* (log: .tools/apt.log)"
     # A mirror that answers in part is no reason to stop: the list may hold the packages all the same.
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update >&2 ||
-        say "the package list could not be renewed; trying with the one that is here"
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-        install --no-install-recommends --no-remove "$@" >&2 || {
+    apt_get update || say "the package list could not be renewed; trying with the one that is here"
+    apt_get install -y --no-install-recommends --no-remove "$@" || {
+        tail -n 5 "$tools/apt.log" >&2
         say "the package manager could not install: $*"
         return 1
     }
+}
+apt_get() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >>"$tools/apt.log" 2>&1
 }
 
 stamped() { [ "$(cat "$tools/stamps/$1" 2>/dev/null)" = "$2" ]; }
