@@ -48,7 +48,8 @@ stamp() { mkdir -p "$tools/stamps" && printf '%s\n' "$2" >"$tools/stamps/$1"; }
 # --- a C compiler, which Rust links with, and the certificates that every download is checked against
 
 have_linker() {
-    command -v cc >/dev/null && [ -e /usr/include/stdlib.h ] &&
+    # The start file says that there is a libc to link with, not the compiler alone.
+    command -v cc >/dev/null && [[ $(cc -print-file-name=crt1.o) == /* ]] &&
         { [ -n "${SSL_CERT_FILE:-}" ] || [ -d /etc/ssl/certs ] || [ -d /etc/pki ]; }
 }
 get_linker() {
