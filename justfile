@@ -50,12 +50,12 @@ fmt:
 sim seed="1":
     SIM_SEED={{ quote(seed) }} cargo test -q -p decision --test it sim::replay -- --nocapture --exact
 
-# Measure what the filter costs, beside plain Envoy, a null filter and Lua
-bench: _envoy
+# Measure what the filter costs, beside plain Envoy, a null filter and Lua (bench --help: how long, how often)
+bench *args: _envoy
     cargo build --release -p cache-service -p e2e --bins
     scripts/wasm.sh
     CACHE_SERVICE_BIN={{ quote(target / "release/cache-service") }} PROCESSOR_BIN={{ quote(target / "release/processor") }} \
-        cargo run -q --release -p e2e --bin bench
+        cargo run -q --release -p e2e --bin bench -- {{ args }}
 
 # Check the dependencies: licences, sources, bans, known vulnerabilities
 audit:
