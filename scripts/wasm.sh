@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# cargo for the wasm target: `scripts/wasm.sh clippy -p filter`, or, with no argument, builds every .wasm that the demo and the
+# tests load and copies each to its place in target/wasm/.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+triple=wasm32-wasip1
+target=${CARGO_TARGET_DIR:-target}
+
+std=()
+if [ -d .tools/rust ]; then
+    # Debian's Rust has no std for this target: build it from the packaged sources, linked with Debian's wasi-libc. The flag is
+    # unstable, hence the bootstrap switch.
+    export RUSTC_BOOTSTRAP=1
+    export CARGO_TARGET_WASM32_WASIP1_LINKER=$PWD/.tools/rust/bin/wasm-ld
+    export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -Clink-arg=-L/usr/lib/wasm32-wasi"
+    std=(-Zbuild-std=std,panic_abort)
+fi
+
+run() { # subcommand and arguments, up to an optional --
+    local command=$1
+    shift
+    cargo "$command" --target "$triple" "${std[@]}" "$@"
+}
+
+if [ $# -gt 0 ]; then
+    run "$@"
+    exit
+fi
+
+place() { # built-file name
+    mkdir -p target/wasm
+    cmp -s "$1" "target/wasm/$2" && return
+    cp -- "$1" "target/wasm/.$2.$$"
+    mv -- "target/wasm/.$2.$$" "target/wasm/$2"
+}
+
+run build --release -p filter -p null-filter --target-dir "$target"
+place "$target/$triple/release/filter.wasm" filter.wasm
+place "$target/$triple/release/null_filter.wasm" null.wasm
+# The trapping build has a directory of its own: in a shared one the two would overwrite each other and link anew every time.
+run build --release -p filter --features trap --target-dir "$target/trap"
+place "$target/trap/$triple/release/filter.wasm" filter-trap.wasm
