@@ -7,3 +7,4 @@
 pub mod client;
 pub mod port;
 pub mod processor;
+pub mod stack;
