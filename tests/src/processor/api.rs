@@ -100,7 +100,7 @@ async fn meet_fault(
     match state.fault() {
         Fault::None => {
             let response = next.run(request).await;
-            tokio::time::sleep(state.latency()).await;
+            wait(state.latency()).await;
             response
         }
         Fault::Strikes(wire, execution) => {
@@ -113,7 +113,7 @@ async fn meet_fault(
 }
 
 async fn send(state: &State, connection: &Connection, wire: Wire) -> Response {
-    tokio::time::sleep(state.latency()).await;
+    wait(state.latency()).await;
     match wire {
         Wire::Answer(reply) => return reply.into_response(),
         Wire::Reset => {}
@@ -122,6 +122,13 @@ async fn send(state: &State, connection: &Connection, wire: Wire) -> Response {
     connection.reset();
     // Never written: the stream refuses, and that is what ends the connection.
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Waits, and not at all for a latency of 0, where a timer would still cost a millisecond.
+async fn wait(latency: Duration) {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
 }
 
 impl IntoResponse for Reply {
