@@ -88,19 +88,21 @@ impl Stack {
         ];
         let redis = match plan.redis {
             Redis::Own => Some(RedisProcess::start(dir.path()).await?),
-            Redis::None | Redis::At(_) => None,
+            Redis::None | Redis::At { .. } => None,
         };
-        let redis_url = match &plan.redis {
-            Redis::None => None,
-            Redis::Own => redis.as_ref().map(RedisProcess::url),
-            Redis::At(url) => Some(url.clone()),
-        };
-        let redis_access = match redis_url {
-            Some(url) => Some(RedisAccess {
-                url,
+        let own = || -> Result<_, StackError> {
+            let Some(redis) = &redis else { return Ok(None) };
+            Ok(Some(RedisAccess {
+                url: redis.url(),
                 key_secret: random_hex()?,
+            }))
+        };
+        let redis_access = match &plan.redis {
+            Redis::None | Redis::Own => own()?,
+            Redis::At { url, key_secret } => Some(RedisAccess {
+                url: url.clone(),
+                key_secret: key_secret.clone(),
             }),
-            None => None,
         };
         let mut cache_spec = CacheSpec {
             program: plan.artefacts.cache_service.clone(),
@@ -246,6 +248,14 @@ impl Stack {
         tails.collect::<Vec<_>>().join("\n")
     }
 
+    /// The name of a part that ended by itself, if one did.
+    pub fn ended(&mut self) -> Option<String> {
+        let mut ended = self
+            .children_mut()
+            .filter_map(|child| child.has_ended().map(|_| child.name().to_owned()));
+        ended.next()
+    }
+
     fn children(&self) -> impl Iterator<Item = &Child> {
         let envoy = self.envoy.iter().map(|part| &part.child);
         let cache = self.cache.iter().map(|part| &part.child);
@@ -254,6 +264,16 @@ impl Stack {
             .chain(cache)
             .chain(redis)
             .chain(self.processors.iter().map(|part| &part.child))
+    }
+
+    fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
+        let envoy = self.envoy.iter_mut().map(|part| &mut part.child);
+        let cache = self.cache.iter_mut().map(|part| &mut part.child);
+        let redis = self.redis.iter_mut().map(|part| &mut part.child);
+        envoy
+            .chain(cache)
+            .chain(redis)
+            .chain(self.processors.iter_mut().map(|part| &mut part.child))
     }
 }
 
@@ -267,18 +287,7 @@ impl Drop for Stack {
             );
         }
         // All at once; each is waited for as its part is dropped.
-        if let Some(envoy) = &mut self.envoy {
-            envoy.child.terminate();
-        }
-        if let Some(cache) = &mut self.cache {
-            cache.child.terminate();
-        }
-        if let Some(redis) = &mut self.redis {
-            redis.child.terminate();
-        }
-        for processor in &mut self.processors {
-            processor.child.terminate();
-        }
+        self.children_mut().for_each(Child::terminate);
     }
 }
 

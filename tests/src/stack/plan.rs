@@ -237,8 +237,13 @@ pub enum Redis {
     None,
     /// In a Redis of the stack's own, on a Unix socket.
     Own,
-    /// In the Redis at this URL, which the stack neither starts nor stops.
-    At(String),
+    /// In a Redis that the stack neither starts nor stops.
+    At {
+        /// Its URL.
+        url: String,
+        /// What the names of all that is stored there are hashed with; another one finds nothing again.
+        key_secret: String,
+    },
 }
 
 /// What a stack is made of.
