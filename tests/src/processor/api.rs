@@ -15,7 +15,8 @@ use axum::{Extension, Json, Router};
 
 use super::ledger::Reply;
 use super::listen::Connection;
-use super::state::{Execution, Fault, FollowUp, Route, State, Wire};
+use super::state::{Fault, FollowUp, Route, State, Wire};
+use super::verdict::Execution;
 use super::{bins, charge};
 
 /// Largest body that is read, in bytes; a larger one gets a 413 and no row in the ledger.

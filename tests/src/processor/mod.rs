@@ -23,6 +23,7 @@ mod control_api;
 mod ledger;
 mod listen;
 mod state;
+mod verdict;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -7,8 +7,9 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::charge::{Charge, ChargeError};
-use super::control::{Control, Idempotency, Mode, Recorded};
+use super::control::{Control, Idempotency, Mode};
 use super::ledger::{Ledger, Payment, PaymentStatus, Reply, Row, Stored};
+use super::verdict::{Execution, draw, verdict};
 
 /// Requests that arrived, by route; a test of a cache counts the look-ups that got through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,13 +71,6 @@ pub(super) enum Fault {
     None,
     /// This leaves; the request is executed unseen or not at all.
     Strikes(Wire, Execution),
-}
-
-/// Whether a request that met a fault was executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Execution {
-    Done,
-    Skipped,
 }
 
 /// The state that the routes of one processor share.
@@ -329,61 +323,6 @@ impl Arrival {
             approved: false,
         }
     }
-}
-
-/// What becomes of a charge that gets as far as a payment.
-struct Verdict<'a> {
-    /// What the answer says.
-    said: PaymentStatus,
-    /// What is true, and what a later `GET` says.
-    truth: PaymentStatus,
-    code: &'a str,
-    execution: Execution,
-}
-
-/// The verdict under `mode`, or nothing if the charge makes no payment.
-fn verdict(mode: &Mode, recorded: Execution) -> Option<Verdict<'_>> {
-    use PaymentStatus::{Declined, Succeeded};
-    let done = |status, code| Verdict {
-        said: status,
-        truth: status,
-        code,
-        execution: Execution::Done,
-    };
-    match mode {
-        Mode::Approve | Mode::ResetAfter | Mode::Refuse => Some(done(Succeeded, "00")),
-        Mode::Decline(code) => Some(done(Declined, code)),
-        Mode::Http(_) | Mode::Hang => (recorded == Execution::Done).then(|| done(Succeeded, "00")),
-        Mode::ResetBefore => None,
-        Mode::Technical(code) => Some(Verdict {
-            said: Declined,
-            truth: if recorded == Execution::Done {
-                Succeeded
-            } else {
-                Declined
-            },
-            code,
-            execution: recorded,
-        }),
-    }
-}
-
-/// The mode that one request meets, and whether it is recorded: one draw each, whatever the control says, so that the
-/// n-th request meets the same under every control with the same seed.
-fn draw(control: &Control, draws: &mut Rng) -> (Mode, Execution) {
-    let (struck, coin) = (draws.f64() < control.rate, draws.bool());
-    let recorded = match control.recorded {
-        Recorded::Yes => Execution::Done,
-        Recorded::No => Execution::Skipped,
-        Recorded::Random if coin => Execution::Done,
-        Recorded::Random => Execution::Skipped,
-    };
-    let mode = if struck {
-        control.mode.clone()
-    } else {
-        Mode::Approve
-    };
-    (mode, recorded)
 }
 
 fn fault_reply(status: u16) -> Reply {
