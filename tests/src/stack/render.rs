@@ -90,19 +90,20 @@ pub fn render(
     Ok(text)
 }
 
-/// `code` with its scalar replaced, or nothing if it does not end in one.
+/// `code` with its last scalar replaced, or nothing if it does not end in one. What closes a flow collection may follow.
 fn with_value(code: &str, value: &str) -> Option<String> {
-    let code = code.trim_end();
+    let open = code.trim_end_matches(['}', ']', ' ']);
+    let closing = &code[open.len()..];
     let start = [": ", "- "]
         .iter()
-        .filter_map(|mark| Some(code.rfind(mark)? + mark.len()))
+        .filter_map(|mark| Some(open.rfind(mark)? + mark.len()))
         .max()?;
-    let (head, old) = code.split_at(start);
-    // A flow collection or a block scalar has no single value; a comment or a key may not be taken for one.
+    let (head, old) = open.split_at(start);
+    // A list in brackets or a block scalar has no single value; what is commented out is no value at all.
     let plain = !old.is_empty()
-        && !old.contains(['{', '}', '[', ']', '|', '>', '#'])
+        && !old.contains(['{', '[', ',', '|', '>', '#'])
         && !head.trim_start().starts_with('#');
-    plain.then(|| format!("{head}{}", scalar(value)))
+    plain.then(|| format!("{head}{}{closing}", scalar(value)))
 }
 
 /// `value` as a YAML scalar: plain where no reader could take it for anything else.
@@ -124,8 +125,10 @@ a:
   port_value: 9101 # A_PORT
   filename: target/filter.wasm # WASM
 - 9101 # A_PORT
-b: {port: 1} # FLOW
+b: {at: {host: local, port: 1}} # FLOW
 # c: 1 # DEAD
+d: [1, 2] # LIST
+e: | # BLOCK
 ";
 
     fn value(marker: &'static str, value: &str) -> (&'static str, String) {
@@ -136,7 +139,11 @@ b: {port: 1} # FLOW
     fn every_line_of_a_marker_gets_the_value_and_no_other() {
         let text = render(
             TEMPLATE,
-            &[value("A_PORT", "0"), value("WASM", "built/a b.wasm")],
+            &[
+                value("A_PORT", "0"),
+                value("WASM", "built/a b.wasm"),
+                value("FLOW", "2"),
+            ],
             &[],
         )
         .unwrap();
@@ -145,6 +152,7 @@ b: {port: 1} # FLOW
             TEMPLATE
                 .replace("9101 #", "0 #")
                 .replace("target/filter.wasm", "\"built/a b.wasm\"")
+                .replace("port: 1}", "port: 2}")
         );
         assert_eq!(render(TEMPLATE, &[], &[]).unwrap(), TEMPLATE);
     }
@@ -159,7 +167,7 @@ b: {port: 1} # FLOW
 
     #[test]
     fn what_is_no_plain_value_is_an_error() {
-        for (marker, line) in [("FLOW", 5), ("DEAD", 6)] {
+        for (marker, line) in [("DEAD", 6), ("LIST", 7), ("BLOCK", 8)] {
             let error = render(TEMPLATE, &[value(marker, "1")], &[]).unwrap_err();
             assert_eq!(
                 error,
@@ -181,7 +189,7 @@ b: {port: 1} # FLOW
                 Edit::new("port: 2", "port: 3"),
             ],
         );
-        assert!(edited.unwrap().contains("b: {port: 3}"));
+        assert!(edited.unwrap().contains("b: {at: {host: local, port: 3}}"));
         for (old, found) in [("9101", 2), ("absent", 0), ("", 0)] {
             let error = render(TEMPLATE, &[], &[Edit::new(old, "x")]).unwrap_err();
             assert_eq!(

@@ -80,6 +80,7 @@ impl Proxies {
         let null_wasm = find_wasm(args.null_wasm.clone(), "null.wasm")?;
         let plan = Plan {
             workers: 1,
+            edits: vec![arms::without_access_log()],
             ..Plan::new(args.artefacts.clone().find(programs)?)
         };
         let stack = Stack::start(plan).await?;
