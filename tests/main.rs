@@ -1,0 +1,5 @@
+//! The suites that need a real host, one module each.
+
+mod client;
+mod processor;
+mod stack;
