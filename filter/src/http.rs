@@ -72,32 +72,36 @@ impl Http {
     }
 
     fn answered(&mut self, answer: Answer) -> Step {
-        self.exchange.on_answer(&mut self.worker.router.borrow_mut(), answer, host::now())
+        let now = host::now();
+        self.worker.decide(|router| self.exchange.on_answer(router, answer, now))
     }
 
     /// The request's body is complete, or over the bound.
     fn request_body(&mut self, size: usize) -> Action {
-        let step = {
-            let mut router = self.worker.router.borrow_mut();
-            let limit = router.config().request_body_bytes;
-            let bytes = if size > limit { Vec::new() } else { host::buffer(Buffer::RequestBody, limit) };
-            let body = if size > limit { Body::TooLarge } else { Body::Whole(&bytes) };
-            self.exchange.on_request_body(&mut router, body, host::now())
-        };
+        let limit = self.worker.request_body_bytes;
+        let bytes = collect(Buffer::RequestBody, size, limit);
+        let (body, now) = (body(bytes.as_deref()), host::now());
+        let step = self.worker.decide(|router| self.exchange.on_request_body(router, body, now));
         self.act(step, Phase::Request)
     }
 
     /// The response's body is complete, or over the bound.
     fn response_body(&mut self, size: usize) -> Action {
-        let step = {
-            let mut router = self.worker.router.borrow_mut();
-            let limit = router.config().answer_body_bytes;
-            let bytes = if size > limit { Vec::new() } else { host::buffer(Buffer::ResponseBody, limit) };
-            let body = if size > limit { Body::TooLarge } else { Body::Whole(&bytes) };
-            self.exchange.on_response_body(&mut router, body, host::now())
-        };
+        let limit = self.worker.answer_body_bytes;
+        let bytes = collect(Buffer::ResponseBody, size, limit);
+        let (body, now) = (body(bytes.as_deref()), host::now());
+        let step = self.worker.decide(|router| self.exchange.on_response_body(router, body, now));
         self.act(step, Phase::Response)
     }
+}
+
+/// A buffer within its bound.
+fn collect(kind: Buffer, size: usize, limit: usize) -> Option<Vec<u8>> {
+    (size <= limit).then(|| host::buffer(kind, limit))
+}
+
+fn body(bytes: Option<&[u8]>) -> Body<'_> {
+    bytes.map_or(Body::TooLarge, Body::Whole)
 }
 
 impl Context for Http {
@@ -116,7 +120,8 @@ impl Context for Http {
     }
 
     fn on_done(&mut self) -> bool {
-        self.exchange.on_done(&mut self.worker.router.borrow_mut(), host::now());
+        let now = host::now();
+        self.worker.decide(|router| self.exchange.on_done(router, now));
         self.worker.drain_facts();
         true
     }
@@ -128,17 +133,13 @@ impl HttpContext for Http {
         let headers = Headers::new(&lines);
         #[cfg(feature = "trap")]
         trap_on(headers, b"request");
-        let step = self.exchange.on_request_headers(
-            &mut self.worker.router.borrow_mut(),
-            headers,
-            ends(end_of_stream),
-            host::now(),
-        );
+        let (ends, now) = (ends(end_of_stream), host::now());
+        let step = self.worker.decide(|router| self.exchange.on_request_headers(router, headers, ends, now));
         self.act(step, Phase::Request)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let limit = self.worker.router.borrow().config().request_body_bytes;
+        let limit = self.worker.request_body_bytes;
         match self.hold {
             Hold::RequestBody if end_of_stream || size > limit => self.request_body(size),
             Hold::RequestBody | Hold::Answer { .. } => Action::Pause,
@@ -162,17 +163,13 @@ impl HttpContext for Http {
         trap_on(headers, b"response");
         let status = headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
         let head = ResponseHead { status: status.unwrap_or(0), spoke: spoke(), headers };
-        let step = self.exchange.on_response_headers(
-            &mut self.worker.router.borrow_mut(),
-            head,
-            ends(end_of_stream),
-            host::now(),
-        );
+        let (ends, now) = (ends(end_of_stream), host::now());
+        let step = self.worker.decide(|router| self.exchange.on_response_headers(router, head, ends, now));
         self.act(step, Phase::Response)
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let limit = self.worker.router.borrow().config().answer_body_bytes;
+        let limit = self.worker.answer_body_bytes;
         match self.hold {
             Hold::ResponseBody if end_of_stream || size > limit => self.response_body(size),
             // A long answer must not outgrow the proxy's buffer while a write is awaited: it is cut off there.

@@ -8,6 +8,7 @@ use decision::breaker::Transition;
 use decision::config::Config;
 use decision::operation::Kind;
 use decision::payment::Outcome;
+use decision::processor::ProcessorId;
 use decision::reason::Reason;
 use decision::router::{Fact, LookupResult, WriteResult};
 
@@ -43,6 +44,7 @@ impl<K: Copy + PartialEq> Family<K> {
 }
 
 struct OfProcessor {
+    name: String,
     requests: Family<(Kind, Outcome)>,
     transitions: Family<Transition>,
 }
@@ -59,6 +61,7 @@ impl Metrics {
     /// Defines them all.
     pub(crate) fn define(config: &Config) -> Self {
         let of_processor = |name: &str| OfProcessor {
+            name: name.to_owned(),
             requests: Family::define(
                 KINDS.into_iter().flat_map(|kind| Outcome::ALL.map(|outcome| (kind, outcome))),
                 |(kind, outcome)| {
@@ -73,6 +76,11 @@ impl Metrics {
             lookups: Family::define(LookupResult::ALL, |r| format!("{LOOKUPS}.result={}", r.as_str())),
             writes: Family::define(WriteResult::ALL, |r| format!("{WRITES}.result={}", r.as_str())),
         }
+    }
+
+    /// The name of a processor.
+    pub(crate) fn processor(&self, id: ProcessorId) -> &str {
+        self.processors.get(id.index()).map_or("", |of| of.name.as_str())
     }
 
     /// Counts a fact.

@@ -23,9 +23,12 @@ const DEFERRED_PER_TICK: usize = 32;
 
 /// What one configuration gives a worker.
 pub(crate) struct Worker {
-    pub(crate) router: RefCell<Router>,
+    router: RefCell<Router>,
     cache_service: Option<CacheService>,
     metrics: Metrics,
+    /// Bytes of a request body, and of an answer that is held.
+    pub(crate) request_body_bytes: usize,
+    pub(crate) answer_body_bytes: usize,
 }
 
 impl Worker {
@@ -47,12 +50,17 @@ impl Worker {
         host::call(&callee, &question.request())
     }
 
+    /// Has the worker's memory take an event. The closure calls neither the host nor this worker.
+    #[expect(clippy::disallowed_methods, reason = "the one place: the borrow ends with the closure")]
+    pub(crate) fn decide<T>(&self, event: impl FnOnce(&mut Router) -> T) -> T {
+        event(&mut self.router.borrow_mut())
+    }
+
     /// Counts what happened since the last time, and logs what an operator wants to see.
     pub(crate) fn drain_facts(&self) {
-        while let Some(fact) = self.router.borrow_mut().poll_fact() {
+        while let Some(fact) = self.decide(Router::poll_fact) {
             if let Fact::Breaker(id, transition) = fact {
-                let router = self.router.borrow();
-                let name = router.config().processor(id).map_or("", |p| p.name.as_str());
+                let name = self.metrics.processor(id);
                 host::log(LogLevel::Warn, &format!("breaker of {name} is {}", metrics::state(transition)));
             }
             self.metrics.count(fact);
@@ -80,7 +88,7 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let (Some(worker), Some((id, question))) = (&self.worker, self.deferred.remove(&token)) else { return };
         let answer = read_answer(&question, body_size);
-        worker.router.borrow_mut().settle_deferred(id, &answer);
+        worker.decide(|router| router.settle_deferred(id, &answer));
         worker.drain_facts();
     }
 }
@@ -90,8 +98,10 @@ impl RootContext for Root {
         match config::parse(&host::buffer(Buffer::PluginConfiguration, size)) {
             Ok((cache_service, routing)) => {
                 let metrics = Metrics::define(&routing);
+                let (request_body_bytes, answer_body_bytes) = (routing.request_body_bytes, routing.answer_body_bytes);
                 let router = RefCell::new(Router::new(routing, host::seed()));
-                self.worker = Some(Rc::new(Worker { router, cache_service, metrics }));
+                let worker = Worker { router, cache_service, metrics, request_body_bytes, answer_body_bytes };
+                self.worker = Some(Rc::new(worker));
                 host::tick_every(TICK);
                 true
             }
@@ -105,7 +115,8 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
         for _ in 0..DEFERRED_PER_TICK {
-            let Some((id, question)) = worker.router.borrow_mut().take_due(host::now()) else { break };
+            let now = host::now();
+            let Some((id, question)) = worker.decide(|router| router.take_due(now)) else { break };
             if let Some(token) = worker.ask(&question) {
                 self.deferred.insert(token, (id, question));
             }
