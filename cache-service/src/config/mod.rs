@@ -268,9 +268,13 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
+/// A peer that acknowledges nothing for this long is gone, as far as the kernel is concerned.
+const REDIS_TCP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// RESP3, since then the server's hang-up is noticed at once and not by the next command.
 fn redis_url(url: &str) -> Result<RedisUrl, ConfigError> {
     use redis::IntoConnectionInfo;
+    use redis::io::tcp::TcpSettings;
     let info = url
         .trim()
         .into_connection_info()
@@ -279,7 +283,12 @@ fn redis_url(url: &str) -> Result<RedisUrl, ConfigError> {
         .redis_settings()
         .clone()
         .set_protocol(redis::ProtocolVersion::RESP3);
-    Ok(RedisUrl(info.set_redis_settings(resp3)))
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_user_timeout(REDIS_TCP_TIMEOUT);
+    Ok(RedisUrl(
+        info.set_redis_settings(resp3).set_tcp_settings(tcp),
+    ))
 }
 
 /// Turns raw fields into bounded ones, or says which is wrong.

@@ -80,13 +80,20 @@ pub fn admin(app: Arc<App>) -> Router {
         .route("/healthz", get(admin::healthz))
         .route("/readyz", get(admin::readyz))
         .route("/metrics", get(admin::metrics))
-        .fallback(not_found)
+        .fallback(no_admin_path)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
 }
 
+async fn no_admin_path() -> Problem {
+    Problem::new(Code::NotFound, "Known are /healthz, /readyz and /metrics.")
+}
+
 async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "The paths are listed in the README.")
+    Problem::new(
+        Code::NotFound,
+        "Known are /v1/lookup/NAMESPACE/KEY, /v1/pins/KEY and /v1/claims/KEY.",
+    )
 }
 
 async fn method_not_allowed() -> Problem {

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +35,8 @@ pub struct Embedded {
     /// Taken away when the store is closed.
     writer: Option<mpsc::Sender<Write>>,
     thread: Option<thread::JoinHandle<()>>,
+    /// Whether the last write failed, as on a full disk.
+    failing: Arc<AtomicBool>,
     deadline: Duration,
 }
 
@@ -101,21 +104,33 @@ impl Embedded {
         let (writer, inbox) = mpsc::channel(QUEUE);
         let written = Arc::clone(&database);
         let thread = thread::Builder::new().name("records".to_owned());
+        let failing = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&failing);
         let thread = thread
-            .spawn(move || write(&written, inbox))
+            .spawn(move || write(&written, inbox, &told))
             .map_err(EmbeddedError::Thread)?;
         Ok(Self {
             database,
             writer: Some(writer),
             thread: Some(thread),
+            failing,
             deadline,
         })
     }
 
-    /// Whether it can be written: its thread lives.
-    pub fn ready(&self) -> Result<(), Unavailable> {
-        match &self.writer {
-            Some(writer) if !writer.is_closed() => Ok(()),
+    /// Whether it can be written. After a write that failed, tries one.
+    pub async fn ready(&self) -> Result<(), Unavailable> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (database, failing) = (Arc::clone(&self.database), Arc::clone(&self.failing));
+        let probe = tokio::task::spawn_blocking(move || {
+            let written = apply(&database, &[], now_ms());
+            failing.store(written.is_err(), Ordering::Relaxed);
+            written.map(|_| ())
+        });
+        match tokio::time::timeout(self.deadline, probe).await {
+            Ok(Ok(Ok(()))) => Ok(()),
             _ => Err(Unavailable),
         }
     }
@@ -214,7 +229,7 @@ fn read(database: &Database, digest: &Digest) -> Result<Option<String>, redb::Er
 }
 
 /// The writer, until the last sender is gone.
-fn write(database: &Database, mut inbox: mpsc::Receiver<Write>) {
+fn write(database: &Database, mut inbox: mpsc::Receiver<Write>, failing: &AtomicBool) {
     while let Some(first) = inbox.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH
@@ -222,7 +237,9 @@ fn write(database: &Database, mut inbox: mpsc::Receiver<Write>) {
         {
             batch.push(next);
         }
-        match apply(database, &batch, now_ms()) {
+        let done = apply(database, &batch, now_ms());
+        failing.store(done.is_err(), Ordering::Relaxed);
+        match done {
             Ok(held) => {
                 for (write, held) in batch.into_iter().zip(held) {
                     // A caller who gave up is not told.

@@ -95,7 +95,7 @@ impl Records {
     pub async fn ready(&self) -> Result<(), Unavailable> {
         match &self.store {
             Store::Redis(redis) => redis.ping().await,
-            Store::Embedded(file) => file.ready(),
+            Store::Embedded(file) => file.ready().await,
         }
     }
 
