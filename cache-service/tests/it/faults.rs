@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{bin_path, claim_path, key, pin_path, status_path};
+use crate::redis_server::RedisServer;
+use crate::tcp_path::TcpPath;
 use crate::world::{World, until};
 
 /// Deadlines short enough to be seen to hold, long enough for a busy machine.
@@ -226,5 +228,28 @@ async fn an_invalidation_at_one_node_is_seen_at_another_in_time() {
             "500 ms and what a busy machine takes"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_replaced() {
+    let redis = RedisServer::start();
+    let path = TcpPath::to(redis.socket()).await;
+    let world = World::on(redis.over(path.at), DEADLINES).await;
+    let api = world.api();
+    until("pinned", async || {
+        api.record(&pin_path("a"), "acquirer-a")
+            .await
+            .status
+            .is_success()
+    })
+    .await;
+    for _ in 0..2 {
+        path.silence();
+        let began = Instant::now();
+        assert_eq!(api.get(&pin_path("a")).await.problem(), "store_unavailable");
+        assert!(began.elapsed() < BOUND);
+        // The client never sees the connection break: the watchdog must.
+        healed(&world).await;
     }
 }

@@ -3,9 +3,11 @@
 mod api;
 mod canary;
 mod client;
+mod coherence;
 mod faults;
 mod limits;
 mod process;
 mod records;
 mod redis_server;
+mod tcp_path;
 mod world;

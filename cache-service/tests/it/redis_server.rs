@@ -1,5 +1,6 @@
 //! A real Redis of our own, on a Unix socket in a directory of its own.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use tempfile::TempDir;
 pub(crate) struct RedisServer {
     dir: TempDir,
     child: Child,
+    /// Where callers find it; the Unix socket if it is not said.
+    path: Option<SocketAddr>,
 }
 
 /// The program: `REDIS_SERVER`, `redis-server`, or the same program under the name that Debian's redis-tools has it by.
@@ -35,16 +38,29 @@ impl RedisServer {
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let child = spawn(&dir);
-        let server = Self { dir, child };
+        let server = Self {
+            dir,
+            child,
+            path: None,
+        };
         server.wait();
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.socket().display())
+        match self.path {
+            Some(path) => format!("redis://{path}"),
+            None => format!("unix://{}", self.socket().display()),
+        }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Lets callers come over TCP.
+    pub(crate) fn over(mut self, path: SocketAddr) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 

@@ -109,6 +109,11 @@ impl World {
         Self::new(toml.to_owned(), Some(RedisServer::start())).await
     }
 
+    /// With this Redis, and the deadlines as given.
+    pub(crate) async fn on(redis: RedisServer, toml: &str) -> Self {
+        Self::new(toml.to_owned(), Some(redis)).await
+    }
+
     async fn new(toml: String, redis: Option<RedisServer>) -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let node = Node::start(&toml, dir.path(), redis.as_ref()).await;
@@ -166,3 +171,16 @@ pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Each promise, over both stores.
+macro_rules! both {
+    ($($promise:ident),+ $(,)?) => {
+        mod without_redis {
+            $(#[tokio::test] async fn $promise() { super::$promise(crate::world::World::embedded("").await).await })+
+        }
+        mod with_redis {
+            $(#[tokio::test] async fn $promise() { super::$promise(crate::world::World::redis("").await).await })+
+        }
+    };
+}
+pub(crate) use both;
