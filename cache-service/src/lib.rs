@@ -1,1 +1,165 @@
 //! Caches payment look-ups beside the proxy and keeps the records that outlive it.
+//!
+//! What it promises:
+//! - a hit is what was stored, under that key and entity, and has neither expired nor been invalidated (see [`service`]);
+//! - a record acknowledged is durable, and one that cannot be read is never taken for absent (see [`records`]);
+//! - no request waits longer than its deadline for Redis, and none is answered from Redis alone (see [`redis`]);
+//! - no key, value, token or secret stands in a log, a metric, an error or a Redis key (see [`secret`]);
+//! - every input has a bound (see [`config`] and [`server`]).
+//!
+//! In reading order: [`service`] and [`memory`], [`generation`] and [`fence`], [`cache`], [`redis`], [`records`],
+//! then [`http`] and [`server`] around them.
+
+pub mod cache;
+pub mod config;
+pub mod fence;
+pub mod generation;
+pub mod http;
+pub mod memory;
+pub mod metrics;
+pub mod pan;
+pub mod problem;
+pub mod records;
+pub mod redis;
+pub mod secret;
+pub mod server;
+pub mod service;
+pub mod value;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use config::Config;
+use http::App;
+use metrics::Metrics;
+use records::{EmbeddedError, Records, Store};
+use redis::Redis;
+use secret::{KeySecret, SecretError};
+use server::{Listeners, Server, Trial};
+use service::Service;
+
+/// How often the memories do their due work: TinyLFU decides nothing until it is called.
+const TEND: Duration = Duration::from_millis(250);
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("data_dir {0}: {1}")]
+    DataDir(std::path::PathBuf, io::Error),
+    /// The key secret cannot be read or made.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The record file cannot be used.
+    #[error(transparent)]
+    Records(#[from] EmbeddedError),
+    /// No client for Redis can be made.
+    #[error("REDIS_URL: {0:?}")]
+    Redis(::redis::ErrorKind),
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// A service whose stores are open, ready to serve.
+pub struct CacheService {
+    app: Arc<App>,
+    limits: config::Limits,
+}
+
+impl CacheService {
+    /// Opens the stores. Does not wait for Redis: it may come later.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let (lookup, record) = (config.lookup_deadline, config.record_deadline);
+        let redis = match &config.redis {
+            Some(url) => {
+                let opened = Redis::open(url, lookup, record, Arc::clone(&metrics));
+                Some(opened.map_err(|error| StartError::Redis(error.kind()))?)
+            }
+            None => {
+                let made = std::fs::create_dir_all(&config.data_dir);
+                made.map_err(|error| StartError::DataDir(config.data_dir.clone(), error))?;
+                None
+            }
+        };
+        let store = match &redis {
+            Some(redis) => Store::Redis(Arc::clone(redis)),
+            None => Records::embedded(&config.data_dir, record)?,
+        };
+        let secret = match &config.key_secret {
+            Some(secret) => secret.clone(),
+            None => KeySecret::kept_in(&config.data_dir)?,
+        };
+        let boot = getrandom::u32().map_err(|_| StartError::Random)?;
+        let records = Records::new(
+            store,
+            secret.clone(),
+            config.pin_ttl,
+            config.claim_ttl,
+            Arc::clone(&metrics),
+        );
+        let service = Service::new(&config, secret, redis, boot, &metrics);
+        let app = Arc::new(App {
+            service,
+            records,
+            metrics,
+            tokens: config.tokens,
+            in_flight: Semaphore::new(config.limits.in_flight),
+            body_timeout: config.limits.body_timeout,
+            draining: AtomicBool::new(false),
+        });
+        Ok(Self {
+            app,
+            limits: config.limits,
+        })
+    }
+
+    /// Serves until `shutdown` resolves, then lets the requests in flight end. The admin listener stays until they have.
+    pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+        let data = Server::new(
+            http::data(Arc::clone(&self.app)),
+            self.limits.clone(),
+            Trial::UntilAuthorised,
+        );
+        let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::None);
+        let (stop_admin, admin_stopped) = oneshot::channel::<()>();
+        let admin = tokio::spawn(admin.serve(listeners.admin, async {
+            let _ = admin_stopped.await;
+        }));
+        let tended = Arc::clone(&self.app);
+        let tend = tokio::spawn(async move {
+            let mut due = tokio::time::interval(TEND);
+            loop {
+                due.tick().await;
+                tended.service.tend();
+            }
+        });
+        let draining = Arc::clone(&self.app);
+        let stop = async move {
+            shutdown.await;
+            draining.drain();
+            tracing::info!("draining");
+        };
+        data.serve(listeners.data, stop).await;
+        drop(stop_admin);
+        // A scrape under way may end; nothing else holds the process.
+        let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+        tend.abort();
+        let _ = tend.await;
+    }
+}
+
+/// Opens the stores and serves; for callers that bind the listeners themselves.
+pub async fn run(
+    listeners: Listeners,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    CacheService::open(config)?.run(listeners, shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Every input has a bound, and no client can hold the service up.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::{Api, TOKEN, bin_path};
+use crate::world::{World, until};
+
+async fn connect(world: &World) -> TcpStream {
+    TcpStream::connect(world.node.at).await.expect("connected")
+}
+
+/// What the service sends until it closes.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    let _ = read.expect("closed in time");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn too_large_a_head_is_refused() {
+    let world = World::embedded("").await;
+    let big = "x".repeat(20 << 10);
+    for head in [
+        format!("GET /{big} HTTP/1.1\r\nhost: a\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: a\r\nbig: {big}\r\n\r\n"),
+        format!(
+            "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
+            "a: b\r\n".repeat(100)
+        ),
+    ] {
+        let mut stream = connect(&world).await;
+        let _ = stream.write_all(head.as_bytes()).await;
+        let answer = rest(&mut stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414"),
+            "{answer}"
+        );
+    }
+    assert_eq!(
+        world.api().get(&bin_path("a")).await.status,
+        404,
+        "it goes on"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_first_head_is_cut_off() {
+    let world = World::embedded("[limits]\nhead_timeout_ms = 300").await;
+    // Nothing at all, the beginning of the HTTP/2 preface, and half a head.
+    for beginning in ["", "PRI * HTT", "GET / HTTP/1.1\r\nhost: a\r\nx: "] {
+        let mut stream = connect(&world).await;
+        stream.write_all(beginning.as_bytes()).await.expect("sent");
+        let began = Instant::now();
+        rest(&mut stream).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{beginning:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_authorised_connection_outlives_the_trial() {
+    let world = World::embedded("[limits]\nhead_timeout_ms = 200").await;
+    let mut stream = connect(&world).await;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n",
+        bin_path("a")
+    );
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut buffer = [0; 4_096];
+        let len = stream.read(&mut buffer).await.expect("answered");
+        assert!(buffer[..len].starts_with(b"HTTP/1.1 404"));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let world = World::embedded("[limits]\nbody_timeout_ms = 200").await;
+    let mut stream = connect(&world).await;
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\nswitchyard-ttl-ms: 1\r\ncontent-length: 5\r\n\r\nab",
+        bin_path("a"),
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let answer = rest(&mut stream).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn more_requests_than_allowed_are_turned_away() {
+    let world = World::embedded("[limits]\nin_flight = 1\nbody_timeout_ms = 10000").await;
+    let mut slow = connect(&world).await;
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\nswitchyard-ttl-ms: 60000\r\ncontent-length: 1\r\n\r\n",
+        bin_path("a"),
+    );
+    slow.write_all(head.as_bytes()).await.expect("sent");
+    let api = Api::new(world.node.at);
+    until("the place is taken", async || {
+        api.get(&bin_path("b")).await.status == 503
+    })
+    .await;
+    let reply = api.get(&bin_path("b")).await;
+    assert_eq!(
+        (reply.problem().as_str(), reply.header("retry-after")),
+        ("overloaded", "1")
+    );
+    slow.write_all(b"x").await.expect("sent");
+    until("the place is free", async || {
+        api.get(&bin_path("a")).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait() {
+    let world = World::embedded("[limits]\nconnections = 2\nhead_timeout_ms = 300").await;
+    let _idle = [connect(&world).await, connect(&world).await];
+    // It is served once a place is free: when the idle ones are cut off.
+    let began = Instant::now();
+    assert_eq!(
+        Api::new(world.node.at).get(&bin_path("a")).await.status,
+        404
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
