@@ -3,3 +3,4 @@
 mod client;
 mod processor;
 mod stack;
+mod tidy;

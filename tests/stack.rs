@@ -8,8 +8,8 @@ use std::time::Duration;
 use e2e::client::{Client, ClientError, Request};
 use e2e::processor::{Config, Mode};
 use e2e::stack::{
-    Acquirer, ArtefactArgs, Artefacts, Edit, EnvoyProcess, Plan, ProcessorProcess, Redis,
-    RedisProcess, Stack, StackError, Workdir, find_envoy,
+    Acquirer, ArtefactArgs, Artefacts, Edit, EnvoyProcess, Plan, ProcessorProcess, Redis, RedisProcess, Stack,
+    StackError, Workdir, find_envoy,
 };
 
 /// The least that has every marker: a proxy that sends everything to `acquirer-a`.
@@ -107,61 +107,31 @@ async fn every_part_starts_and_comes_back_on_its_port() {
     assert_eq!(health().await.unwrap().status, 200);
     let counts = stack.processor(Acquirer::A).status().await.unwrap().counts;
     assert_eq!(counts.health, 1);
-    let stats = stack
-        .stats("^cluster.acquirer-a.upstream_rq_total$")
-        .await
-        .unwrap();
-    assert_eq!(
-        stats.into_iter().collect::<Vec<_>>(),
-        [("cluster.acquirer-a.upstream_rq_total".to_owned(), 1)]
-    );
+    let stats = stack.stats("^cluster.acquirer-a.upstream_rq_total$").await.unwrap();
+    assert_eq!(stats.into_iter().collect::<Vec<_>>(), [("cluster.acquirer-a.upstream_rq_total".to_owned(), 1)]);
 
     let (proxy, admin) = (stack.proxy(), stack.envoy().unwrap().admin());
     stack.restart_envoy().await.unwrap();
-    assert_eq!(
-        (
-            stack.proxy(),
-            stack.envoy().map(EnvoyProcess::admin).unwrap()
-        ),
-        (proxy, admin)
-    );
-    assert_eq!(
-        client
-            .send(proxy, Request::get("/health"))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!((stack.proxy(), stack.envoy().map(EnvoyProcess::admin).unwrap()), (proxy, admin));
+    assert_eq!(client.send(proxy, Request::get("/health")).await.unwrap().status, 200);
 
     let cache = stack.cache_service().unwrap().listen();
     stack.stop_cache_service().unwrap();
     let refused = client.send(cache, Request::get("/")).await.unwrap_err();
     assert!(matches!(refused, ClientError::Connect(_)), "{refused}");
-    assert!(matches!(
-        stack.cache_service(),
-        Err(StackError::NotRunning(_))
-    ));
+    assert!(matches!(stack.cache_service(), Err(StackError::NotRunning(_))));
     stack.restart_cache_service().await.unwrap();
     assert_eq!(stack.cache_service().unwrap().listen(), cache);
 
     let token = stack.cache_token().to_owned();
     let tails = stack.log_tails();
-    assert!(
-        tails.contains("token seen: [secret]") && !tails.contains(&token),
-        "{tails}"
-    );
+    assert!(tails.contains("token seen: [secret]") && !tails.contains(&token), "{tails}");
 }
 
 /// Starts what cannot start; what it says, and its log of Envoy. Its folder is removed.
 async fn fail(plan: Plan) -> (String, Option<String>) {
-    let error = Stack::start(plan)
-        .await
-        .err()
-        .expect("the stack must not start");
-    let StackError::Start { error, dir } = error else {
-        panic!("{error}")
-    };
+    let error = Stack::start(plan).await.err().expect("the stack must not start");
+    let StackError::Start { error, dir } = error else { panic!("{error}") };
     let log = std::fs::read_to_string(dir.join("envoy.log")).ok();
     std::fs::remove_dir_all(dir).unwrap();
     (error.to_string(), log)
@@ -173,51 +143,29 @@ async fn a_part_that_does_not_start_says_why_and_keeps_its_log() {
     let mut broken = plan(&dir);
     broken.edits = vec![Edit::new("match: {prefix:", "match: {prefixx:")];
     let (error, log) = fail(broken).await;
-    assert!(
-        error.starts_with("envoy did not become ready") && error.contains("prefixx"),
-        "{error}"
-    );
+    assert!(error.starts_with("envoy did not become ready") && error.contains("prefixx"), "{error}");
     assert!(log.is_some_and(|log| log.contains("prefixx")));
     let mut missing = plan(&dir);
     missing.edits = vec![Edit::new("no such text", "")];
     assert!(fail(missing).await.0.contains("occurs 0 times"));
     let mut silent = plan(&dir);
-    silent.artefacts.cache_service = write(
-        dir.path(),
-        "silent",
-        "#!/bin/sh\necho no data >&2\nexit 3\n",
-    );
+    silent.artefacts.cache_service = write(dir.path(), "silent", "#!/bin/sh\necho no data >&2\nexit 3\n");
     let (error, _) = fail(silent).await;
-    assert!(
-        error.contains("its output ended") && error.contains("no data"),
-        "{error}"
-    );
+    assert!(error.contains("its output ended") && error.contains("no data"), "{error}");
 }
 
 #[tokio::test]
 async fn a_processor_is_told_how_to_behave_and_shows_its_ledger() {
     let dir = Workdir::new().unwrap();
-    let config = Config {
-        id_prefix: "pay_a_".to_owned(),
-        ..Config::named("acquirer-a")
-    };
-    let processor = ProcessorProcess::start(processor_program(), config, dir.path())
-        .await
-        .unwrap();
+    let config = Config { id_prefix: "pay_a_".to_owned(), ..Config::named("acquirer-a") };
+    let processor = ProcessorProcess::start(processor_program(), config, dir.path()).await.unwrap();
     processor.set(Mode::Decline("51".to_owned())).await.unwrap();
     let body = serde_json::json!({"amount": 5, "currency": "EUR", "source": {"number": "4242424242424242"}});
     let request = Request::post("/v1/payments").json(&body);
     let answer = Client::new().send(processor.api(), request).await.unwrap();
-    assert!(
-        answer.text().contains("\"id\":\"pay_a_"),
-        "{}",
-        answer.text()
-    );
+    assert!(answer.text().contains("\"id\":\"pay_a_"), "{}", answer.text());
     let rows = processor.ledger().await.unwrap();
-    assert_eq!(
-        (rows.len(), rows[0].executed, rows[0].approved),
-        (1, true, false)
-    );
+    assert_eq!((rows.len(), rows[0].executed, rows[0].approved), (1, true, false));
     processor.clear_ledger().await.unwrap();
     assert_eq!(processor.ledger().await.unwrap(), []);
     let log = std::fs::read_to_string(dir.path().join("acquirer-a.log")).unwrap();
@@ -230,27 +178,14 @@ async fn a_child_survives_the_thread_that_asked_for_it_and_ends_with_its_owner()
     let path = dir.path().to_owned();
     let start = move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime
-            .block_on(ProcessorProcess::start(
-                processor_program(),
-                Config::named("acquirer-b"),
-                &path,
-            ))
-            .unwrap()
+        runtime.block_on(ProcessorProcess::start(processor_program(), Config::named("acquirer-b"), &path)).unwrap()
     };
     let processor = std::thread::spawn(start).join().unwrap();
     let client = Client::new();
     // Long enough for a signal on the death of that thread to have come.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let api = processor.api();
-    assert_eq!(
-        client
-            .send(api, Request::get("/health"))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(client.send(api, Request::get("/health")).await.unwrap().status, 200);
     drop(processor);
     let error = client.send(api, Request::get("/health")).await.unwrap_err();
     assert!(matches!(error, ClientError::Connect(_)), "{error}");

@@ -21,11 +21,7 @@ pub struct HeldPort {
 impl HeldPort {
     /// Binds `address` (port 0 = a free one) without listening. Fails while somebody still listens there.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         Ok(Self { socket })

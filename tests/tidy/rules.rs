@@ -16,8 +16,7 @@ const TEST_CARDS: &str = "
 const PANIC_LINTS: [&str; 4] = ["expect_used", "indexing_slicing", "panic", "unwrap_used"];
 
 /// What ties a crate to a clock, a thread, a host or a network. `decision` takes all of these as arguments.
-const WORLDLY_CRATES: &str =
-    "axum getrandom hyper moka proxy-wasm rand redis reqwest tokio wasmtime";
+const WORLDLY_CRATES: &str = "axum getrandom hyper moka proxy-wasm rand redis reqwest tokio wasmtime";
 const WORLDLY_MODULES: &str = "env fs net os process thread";
 const WORLDLY_WORDS: [&str; 3] = ["Instant", "SystemTime", "proxy_wasm"];
 
@@ -55,14 +54,8 @@ pub(super) fn wrong_arrows(packages: &[Package]) -> Vec<String> {
             }
         }
         let shell = name == "filter" || name == "cache-service";
-        if shell
-            && !dependencies
-                .iter()
-                .any(|dependency| dependency == "decision")
-        {
-            findings.push(format!(
-                "add {name} -> decision: what both shells know is said there"
-            ));
+        if shell && !dependencies.iter().any(|dependency| dependency == "decision") {
+            findings.push(format!("add {name} -> decision: what both shells know is said there"));
         }
     }
     findings
@@ -71,9 +64,8 @@ pub(super) fn wrong_arrows(packages: &[Package]) -> Vec<String> {
 /// Whether `word` stands in `line` as a whole identifier.
 fn names(line: &str, word: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(word).any(|(at, _)| {
-        !line[..at].ends_with(part_of_word) && !line[at + word.len()..].starts_with(part_of_word)
-    })
+    line.match_indices(word)
+        .any(|(at, _)| !line[..at].ends_with(part_of_word) && !line[at + word.len()..].starts_with(part_of_word))
 }
 
 /// The modules of `std` that a text names, also in a group: `std::{env, fs::File}`.
@@ -93,11 +85,7 @@ fn std_modules(text: &str) -> Vec<&str> {
             depth == 0
         });
         let group = &group[..end.unwrap_or(group.len())];
-        found.extend(
-            group
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .filter(|word| !word.is_empty()),
-        );
+        found.extend(group.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()));
     }
     found
 }
@@ -110,10 +98,7 @@ pub(super) fn worldly(source: &Source) -> Vec<String> {
         }
     }
     let code: String = source.code().flat_map(|(_, line)| [line, "\n"]).collect();
-    for module in std_modules(&code)
-        .into_iter()
-        .filter(|module| listed(WORLDLY_MODULES, module))
-    {
+    for module in std_modules(&code).into_iter().filter(|module| listed(WORLDLY_MODULES, module)) {
         findings.push(format!("{}: std::{module}", source.path));
     }
     findings
@@ -121,11 +106,7 @@ pub(super) fn worldly(source: &Source) -> Vec<String> {
 
 /// A call of the SDK that panics on bytes that are not UTF-8: every getter of headers that has a `_bytes` twin.
 pub(super) fn panicking_getters(source: &Source) -> Vec<String> {
-    let mut getters = vec![
-        "get_map".to_owned(),
-        "get_map_value".to_owned(),
-        "get_grpc_status".to_owned(),
-    ];
+    let mut getters = vec!["get_map".to_owned(), "get_map_value".to_owned(), "get_grpc_status".to_owned()];
     for map in ["http_request", "http_response", "http_call_response"] {
         for part in ["header", "headers", "trailer", "trailers"] {
             getters.push(format!("get_{map}_{part}"));
@@ -134,10 +115,7 @@ pub(super) fn panicking_getters(source: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     for (line, text) in source.code() {
         // A call, not a function of the same name that is defined here.
-        for getter in getters
-            .iter()
-            .filter(|getter| names(text, getter) && !text.contains(&format!("fn {getter}")))
-        {
+        for getter in getters.iter().filter(|getter| names(text, getter) && !text.contains(&format!("fn {getter}"))) {
             findings.push(format!("{}:{line}: {getter}", source.path));
         }
     }
@@ -148,13 +126,8 @@ pub(super) fn panicking_getters(source: &Source) -> Vec<String> {
 pub(super) fn host_calls(source: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     for (line, text) in source.code() {
-        let foreign =
-            names(text, "hostcalls") || names(text, "unsafe") || text.contains("extern \"C\"");
-        if foreign
-            || HOST_CALLS
-                .split_whitespace()
-                .any(|call| text.contains(&format!("self.{call}")))
-        {
+        let foreign = names(text, "hostcalls") || names(text, "unsafe") || text.contains("extern \"C\"");
+        if foreign || HOST_CALLS.split_whitespace().any(|call| text.contains(&format!("self.{call}"))) {
             findings.push(format!("{}:{line}: {}", source.path, text.trim()));
         }
     }
@@ -162,50 +135,31 @@ pub(super) fn host_calls(source: &Source) -> Vec<String> {
 }
 
 pub(super) fn missing_panic_lints(text: &str) -> Vec<String> {
-    let denied: String = text
-        .split("#![")
-        .skip(1)
-        .filter(|rest| rest.contains("deny(") || rest.contains("forbid("))
-        .collect();
+    let denied: String =
+        text.split("#![").skip(1).filter(|rest| rest.contains("deny(") || rest.contains("forbid(")).collect();
     let missing = PANIC_LINTS.iter().filter(|lint| !names(&denied, lint));
     missing.map(|lint| format!("clippy::{lint}")).collect()
 }
 
 pub(super) fn has_caption(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .find(|line| !line.starts_with("#!["))
-        .is_some_and(|line| line.starts_with("//!") && line.len() > 4)
+    lines.find(|line| !line.starts_with("#![")).is_some_and(|line| line.starts_with("//!") && line.len() > 4)
 }
 
 pub(super) fn ignored_tests(source: &Source) -> Vec<String> {
-    let skipped =
-        |text: &str| text.trim_start().starts_with("#[ignore") || text.contains(", ignore");
-    let found = source
-        .code()
-        .filter(|(_, text)| text.trim_start().starts_with("#[") && skipped(text));
-    found
-        .map(|(line, _)| format!("{}:{line}", source.path))
-        .collect()
+    let skipped = |text: &str| text.trim_start().starts_with("#[ignore") || text.contains(", ignore");
+    let found = source.code().filter(|(_, text)| text.trim_start().starts_with("#[") && skipped(text));
+    found.map(|(line, _)| format!("{}:{line}", source.path)).collect()
 }
 
 /// An absolute path of somebody's machine. Spelt in halves, or this file would be a finding.
 pub(super) fn machine_paths(source: &Source) -> Vec<String> {
-    const ROOTS: [&str; 3] = [
-        concat!("/ro", "ot/"),
-        concat!("/ho", "me/"),
-        concat!("/wo", "rk/"),
-    ];
+    const ROOTS: [&str; 3] = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/")];
     let mut findings = Vec::new();
     for (line, text) in source.text.lines().enumerate() {
         // In the middle of a path or of a URL the name is nobody's home.
-        let starts = |at: usize| {
-            !text[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}*~".contains(c))
-        };
-        if ROOTS
-            .iter()
-            .any(|root| text.match_indices(root).any(|(at, _)| starts(at)))
-        {
+        let starts = |at: usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}*~".contains(c));
+        if ROOTS.iter().any(|root| text.match_indices(root).any(|(at, _)| starts(at))) {
             findings.push(format!("{}:{}: {}", source.path, line + 1, text.trim()));
         }
     }
@@ -219,11 +173,7 @@ fn passes_luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(i, digit)| {
             let value = u32::from(digit - b'0');
-            if i % 2 == 0 {
-                value
-            } else {
-                value * 2 - if value > 4 { 9 } else { 0 }
-            }
+            if i % 2 == 0 { value } else { value * 2 - if value > 4 { 9 } else { 0 } }
         })
         .sum();
     sum.is_multiple_of(10)
@@ -235,31 +185,19 @@ pub(super) fn card_numbers(source: &Source) -> Vec<String> {
     for (line, text) in source.text.lines().enumerate() {
         let apart = |c: char| !c.is_alphanumeric() && c != '_' && c != '.';
         let whole = text.split(apart).map(str::to_owned);
-        let grouped = text
-            .split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-')
-            .filter_map(|run| {
-                let groups: Vec<&str> = run.trim().split([' ', '-']).collect();
-                (groups.len() > 2 && groups.iter().all(|group| (2..=6).contains(&group.len())))
-                    .then(|| groups.concat())
-            });
+        let grouped = text.split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-').filter_map(|run| {
+            let groups: Vec<&str> = run.trim().split([' ', '-']).collect();
+            (groups.len() > 2 && groups.iter().all(|group| (2..=6).contains(&group.len()))).then(|| groups.concat())
+        });
         for number in whole.chain(grouped) {
             let digits = number.trim_end_matches('.').as_bytes();
             let card = (13..=19).contains(&digits.len())
                 && digits.iter().all(u8::is_ascii_digit)
                 && (b'2'..=b'6').contains(&digits[0])
                 && passes_luhn(digits);
-            if card
-                && !TEST_CARDS
-                    .split_whitespace()
-                    .any(|known| known.as_bytes() == digits)
-            {
+            if card && !TEST_CARDS.split_whitespace().any(|known| known.as_bytes() == digits) {
                 // The finding does not repeat the number: test output is kept, too.
-                findings.push(format!(
-                    "{}:{}: {} digits",
-                    source.path,
-                    line + 1,
-                    digits.len()
-                ));
+                findings.push(format!("{}:{}: {} digits", source.path, line + 1, digits.len()));
             }
         }
     }
@@ -271,10 +209,7 @@ mod bites {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source {
-            path: "sample.rs".to_owned(),
-            text: text.to_owned(),
-        }
+        Source { path: "sample.rs".to_owned(), text: text.to_owned() }
     }
 
     #[track_caller]
@@ -283,11 +218,7 @@ mod bites {
             assert_eq!(rule(&source(text)).len(), 1, "should be found once: {text}");
         }
         for text in good {
-            assert_eq!(
-                rule(&source(text)),
-                Vec::<String>::new(),
-                "should pass: {text}"
-            );
+            assert_eq!(rule(&source(text)), Vec::<String>::new(), "should pass: {text}");
         }
     }
 
@@ -298,27 +229,13 @@ mod bites {
             dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
         };
         let wrong = |decision: &[&str], filter: &[&str], service: &[&str]| {
-            wrong_arrows(&[
-                package("decision", decision),
-                package("filter", filter),
-                package("cache-service", service),
-            ])
-            .len()
+            wrong_arrows(&[package("decision", decision), package("filter", filter), package("cache-service", service)])
+                .len()
         };
-        assert_eq!(
-            wrong(
-                &["serde"],
-                &["decision", "proxy-wasm"],
-                &["decision", "tokio"]
-            ),
-            0
-        );
+        assert_eq!(wrong(&["serde"], &["decision", "proxy-wasm"], &["decision", "tokio"]), 0);
         assert_eq!(wrong(&["tokio"], &["decision"], &["decision"]), 1);
         assert_eq!(wrong(&["filter"], &["decision"], &["decision"]), 1);
-        assert_eq!(
-            wrong(&[], &["decision", "cache-service"], &["decision", "filter"]),
-            2
-        );
+        assert_eq!(wrong(&[], &["decision", "cache-service"], &["decision", "filter"]), 2);
         assert_eq!(wrong(&[], &[], &[]), 2);
     }
 
@@ -335,12 +252,7 @@ mod bites {
                 "use std::net::IpAddr;",
                 "use proxy_wasm::types::Action;",
             ],
-            &[
-                "use std::time::Duration;",
-                "use core::net::IpAddr;",
-                "// as std::env would",
-                "struct Instantly;",
-            ],
+            &["use std::time::Duration;", "use core::net::IpAddr;", "// as std::env would", "struct Instantly;"],
         );
     }
 
@@ -355,12 +267,7 @@ mod bites {
                 "let x = unsafe { y() };",
                 "self.get_property(vec![\"a\"])",
             ],
-            &[
-                "host::dispatch(&call)",
-                "fn on_http_call_response(&mut self) {",
-                "// unsafe",
-                "#![deny(unsafe_code)]",
-            ],
+            &["host::dispatch(&call)", "fn on_http_call_response(&mut self) {", "// unsafe", "#![deny(unsafe_code)]"],
         );
         check(
             panicking_getters,
@@ -369,10 +276,7 @@ mod bites {
                 "hostcalls::get_map(kind)",
                 "let get = Self::get_http_response_headers;",
             ],
-            &[
-                "hostcalls::get_map_bytes(kind)",
-                "self.get_http_request_header_bytes(\"a\")",
-            ],
+            &["hostcalls::get_map_bytes(kind)", "self.get_http_request_header_bytes(\"a\")"],
         );
     }
 
@@ -380,15 +284,9 @@ mod bites {
     fn lints_and_captions() {
         let all = "//! X.\n#![cfg_attr(not(test), deny(\n    clippy::panic, clippy::unwrap_used,\n    clippy::expect_used, clippy::indexing_slicing\n))]";
         assert_eq!(missing_panic_lints(all), Vec::<String>::new());
-        assert_eq!(
-            missing_panic_lints(&all.replace("clippy::panic,", "")),
-            ["clippy::panic"]
-        );
+        assert_eq!(missing_panic_lints(&all.replace("clippy::panic,", "")), ["clippy::panic"]);
         assert_eq!(missing_panic_lints(&all.replace("deny", "warn")).len(), 4);
-        assert!(
-            has_caption("//! What it is.\nuse x;")
-                && has_caption("#![no_main]\n\n//! What it is.\n")
-        );
+        assert!(has_caption("//! What it is.\nuse x;") && has_caption("#![no_main]\n\n//! What it is.\n"));
         assert!(
             !has_caption("// What it is.")
                 && !has_caption("use x;\n//! late")
@@ -400,11 +298,7 @@ mod bites {
     #[test]
     fn skipped_tests() {
         let skip = concat!("#[ign", "ore]");
-        check(
-            ignored_tests,
-            &[skip, "#[cfg_attr(miri, ignore)]"],
-            &["// #[ignore]", "let ignore = 1;"],
-        );
+        check(ignored_tests, &[skip, "#[cfg_attr(miri, ignore)]"], &["// #[ignore]", "let ignore = 1;"]);
     }
 
     #[test]
@@ -434,12 +328,7 @@ mod bites {
         let grouped = ["4539", "1488", "0343", "6467"];
         check(
             card_numbers,
-            &[
-                &format!("\"{number}\""),
-                &format!("pay {number}."),
-                &grouped.join(" "),
-                &grouped.join("-"),
-            ],
+            &[&format!("\"{number}\""), &format!("pay {number}."), &grouped.join(" "), &grouped.join("-")],
             &[
                 "4111 1111 1111 1111",
                 "\"4242424242424242\"",

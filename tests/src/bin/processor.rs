@@ -23,12 +23,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let args = Args::parse();
-    let config = Config {
-        name: args.name.clone(),
-        port: args.port,
-        control_port: args.control_port,
-        id_prefix: args.id_prefix,
-    };
+    let config =
+        Config { name: args.name.clone(), port: args.port, control_port: args.control_port, id_prefix: args.id_prefix };
     let processor = Processor::start(config).await?;
     let ready = serde_json::json!({
         "ready": true,

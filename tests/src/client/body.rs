@@ -30,18 +30,9 @@ impl From<Payload> for Outgoing {
     fn from(payload: Payload) -> Self {
         let length_of = |body: &Bytes| u64::try_from(body.len()).ok();
         match payload {
-            Payload::Empty => Self {
-                left: VecDeque::new(),
-                length: Some(0),
-            },
-            Payload::Whole(body) => Self {
-                length: length_of(&body),
-                left: VecDeque::from([body]),
-            },
-            Payload::Chunks(chunks) => Self {
-                left: chunks.into(),
-                length: None,
-            },
+            Payload::Empty => Self { left: VecDeque::new(), length: Some(0) },
+            Payload::Whole(body) => Self { length: length_of(&body), left: VecDeque::from([body]) },
+            Payload::Chunks(chunks) => Self { left: chunks.into(), length: None },
         }
     }
 }
@@ -50,10 +41,7 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.left.pop_front().map(|chunk| Ok(Frame::data(chunk))))
     }
 

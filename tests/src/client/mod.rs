@@ -41,12 +41,7 @@ pub struct Request {
 impl Request {
     /// A request with no headers and no body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            headers: Vec::new(),
-            payload: Payload::Empty,
-        }
+        Self { method, path: path.into(), headers: Vec::new(), payload: Payload::Empty }
     }
 
     /// A `GET`.
@@ -61,8 +56,7 @@ impl Request {
 
     /// Adds a header; the value may be any bytes that HTTP allows, UTF-8 or not.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
@@ -80,23 +74,15 @@ impl Request {
     /// Sends the body that was set in chunks of `size` bytes (at least 1), without a `content-length`.
     pub fn chunked(mut self, size: usize) -> Self {
         if let Payload::Whole(body) = &self.payload {
-            let chunks = body
-                .chunks(size.max(1))
-                .map(|chunk| body.slice_ref(chunk))
-                .collect();
+            let chunks = body.chunks(size.max(1)).map(|chunk| body.slice_ref(chunk)).collect();
             self.payload = Payload::Chunks(chunks);
         }
         self
     }
 
     fn build(self, to: SocketAddr) -> Result<http::Request<body::Outgoing>, ClientError> {
-        let uri: Uri = format!("http://{to}{}", self.path)
-            .parse()
-            .map_err(http::Error::from)?;
-        let mut request = http::Request::builder()
-            .method(self.method)
-            .uri(uri)
-            .body(self.payload.into())?;
+        let uri: Uri = format!("http://{to}{}", self.path).parse().map_err(http::Error::from)?;
+        let mut request = http::Request::builder().method(self.method).uri(uri).body(self.payload.into())?;
         for (name, value) in &self.headers {
             let name = HeaderName::from_bytes(name).map_err(http::Error::from)?;
             let value = HeaderValue::from_bytes(value).map_err(http::Error::from)?;
@@ -187,10 +173,7 @@ impl Client {
             .pool_max_idle_per_host(max)
             .retry_canceled_requests(false)
             .build(connector);
-        Self {
-            inner,
-            deadline: DEADLINE,
-        }
+        Self { inner, deadline: DEADLINE }
     }
 
     /// The same client with another deadline.
@@ -205,17 +188,10 @@ impl Client {
         let began = Instant::now();
         let exchange = async {
             let response = self.inner.request(request).await.map_err(|error| {
-                if error.is_connect() {
-                    ClientError::Connect(chain(&error))
-                } else {
-                    broken(&error)
-                }
+                if error.is_connect() { ClientError::Connect(chain(&error)) } else { broken(&error) }
             })?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX)
-                .collect()
-                .await
-                .map_err(|error| broken(&*error))?;
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| broken(&*error))?;
             Ok(Answer {
                 status: head.status.as_u16(),
                 headers: head.headers,
@@ -223,23 +199,14 @@ impl Client {
                 took: began.elapsed(),
             })
         };
-        tokio::time::timeout(self.deadline, exchange)
-            .await
-            .unwrap_or(Err(ClientError::Deadline(self.deadline)))
+        tokio::time::timeout(self.deadline, exchange).await.unwrap_or(Err(ClientError::Deadline(self.deadline)))
     }
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> ClientError {
-    let reset = causes(error).any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
-    });
-    if reset {
-        ClientError::Reset
-    } else {
-        ClientError::Broken(chain(error))
-    }
+    let reset = causes(error)
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset));
+    if reset { ClientError::Reset } else { ClientError::Broken(chain(error)) }
 }
 
 fn causes<'a>(
@@ -249,8 +216,5 @@ fn causes<'a>(
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    causes(error)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -42,10 +42,7 @@ impl Received {
 /// Say `connection: close` in a request whose answer should end the wait.
 pub async fn exchange(to: SocketAddr, bytes: &[u8], wait: Duration) -> io::Result<Received> {
     let mut stream = tokio::time::timeout(wait, TcpStream::connect(to)).await??;
-    let mut received = Received {
-        bytes: Vec::new(),
-        end: End::Open,
-    };
+    let mut received = Received { bytes: Vec::new(), end: End::Open };
     let talk = async {
         // A refusal may come, and the connection end, before everything is sent: what came still counts.
         let sent = stream.write_all(bytes).await;

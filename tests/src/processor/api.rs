@@ -30,10 +30,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/v1/payments/{id}/capture", post(capture))
         .route("/v1/payments/{id}/refund", post(refund))
         .route("/v1/bins/{bin}", get(read_bin))
-        .route_layer(middleware::from_fn_with_state(
-            Arc::clone(&state),
-            meet_fault,
-        ))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&state), meet_fault))
         .route("/v1/payments", post(take_charge))
         .route("/health", get(health))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -50,11 +47,7 @@ async fn take_charge(
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let content_type = text(CONTENT_TYPE.as_str()).unwrap_or_default();
     let wire = state.charge(text("idempotency-key"), charge::parse(&content_type, &body));
     send(&state, &connection, wire).await

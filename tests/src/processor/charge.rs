@@ -70,11 +70,7 @@ fn from_form(body: &[u8]) -> Option<Raw> {
         };
         *slot = Some(value.into_owned());
     }
-    Some(Raw {
-        amount: amount?.parse().ok()?,
-        currency: currency?,
-        source,
-    })
+    Some(Raw { amount: amount?.parse().ok()?, currency: currency?, source })
 }
 
 fn check(raw: Raw) -> Result<Charge, ChargeError> {
@@ -85,19 +81,13 @@ fn check(raw: Raw) -> Result<Charge, ChargeError> {
         return Err(ChargeError::Currency);
     }
     let network = match (raw.source.number, raw.source.token) {
-        (Some(number), None)
-            if (12..=19).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
+        (Some(number), None) if (12..=19).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) => {
             bins::scheme(&number)
         }
         (None, Some(token)) if !token.is_empty() => "unknown",
         _ => return Err(ChargeError::Source),
     };
-    Ok(Charge {
-        amount: raw.amount,
-        currency: raw.currency,
-        network,
-    })
+    Ok(Charge { amount: raw.amount, currency: raw.currency, network })
 }
 
 #[cfg(test)]
@@ -110,8 +100,7 @@ mod tests {
     #[test]
     fn both_shapes_say_the_same() {
         let json = br#"{"amount":1200,"currency":"EUR","merchant":"m","reference":"r","source":{"number":"4242424242424242"}}"#;
-        let form =
-            b"amount=1200&currency=EUR&merchant=m&reference=r&source%5Bnumber%5D=4242424242424242";
+        let form = b"amount=1200&currency=EUR&merchant=m&reference=r&source%5Bnumber%5D=4242424242424242";
         let charge = parse(JSON, json).unwrap();
         assert_eq!(parse(FORM, form), Ok(charge.clone()));
         assert_eq!((charge.amount, charge.network), (1200, "visa"));
@@ -120,9 +109,7 @@ mod tests {
     #[test]
     fn an_unreadable_charge_is_told_apart_by_what_is_wrong() {
         let with = |amount: &str, currency: &str, source: &str| {
-            format!(
-                r#"{{"amount":{amount},"currency":"{currency}","merchant":"m","reference":"r","source":{source}}}"#
-            )
+            format!(r#"{{"amount":{amount},"currency":"{currency}","merchant":"m","reference":"r","source":{source}}}"#)
         };
         let token = r#"{"token":"tok_1"}"#;
         for (content_type, body, error) in [
@@ -131,11 +118,7 @@ mod tests {
             (JSON, with("0", "EUR", token), ChargeError::Amount),
             (JSON, with("1", "eur", token), ChargeError::Currency),
             (JSON, with("1", "EUR", "{}"), ChargeError::Source),
-            (
-                JSON,
-                with("1", "EUR", r#"{"number":"4242","token":"t"}"#),
-                ChargeError::Source,
-            ),
+            (JSON, with("1", "EUR", r#"{"number":"4242","token":"t"}"#), ChargeError::Source),
             (FORM, "amount=1".to_owned(), ChargeError::Form),
             ("text/plain", String::new(), ChargeError::ContentType),
         ] {

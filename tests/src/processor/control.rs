@@ -45,10 +45,7 @@ impl Default for Control {
 
 impl From<Mode> for Control {
     fn from(mode: Mode) -> Self {
-        Self {
-            mode,
-            ..Self::default()
-        }
+        Self { mode, ..Self::default() }
     }
 }
 
@@ -109,9 +106,7 @@ impl FromStr for Mode {
         let unknown = || ControlError::Mode(text.to_owned());
         let code = |code: &str| {
             let fits = (1..=CODE_LEN_MAX).contains(&code.len());
-            let plain = code
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            let plain = code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             (fits && plain).then(|| code.to_owned()).ok_or_else(unknown)
         };
         match text.split_once(':') {
@@ -196,62 +191,27 @@ mod tests {
 
     #[test]
     fn every_mode_survives_the_wire() {
-        for text in [
-            "approve",
-            "decline:51",
-            "technical:91",
-            "http:503",
-            "hang",
-            "reset_before",
-            "reset_after",
-            "refuse",
-        ] {
+        for text in
+            ["approve", "decline:51", "technical:91", "http:503", "hang", "reset_before", "reset_after", "refuse"]
+        {
             assert_eq!(text.parse::<Mode>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn a_word_that_is_no_mode_is_refused() {
-        for text in [
-            "",
-            "Approve",
-            "decline",
-            "decline:",
-            "decline:5 1",
-            "http:99",
-            "http:600",
-            "http:x",
-            "hang:1",
-        ] {
+        for text in ["", "Approve", "decline", "decline:", "decline:5 1", "http:99", "http:600", "http:x", "hang:1"] {
             assert!(text.parse::<Mode>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_named_takes_its_default() {
-        let control: Control =
-            serde_json::from_str(r#"{"mode":"http:503","recorded":"random"}"#).unwrap();
-        let expected = Control {
-            recorded: Recorded::Random,
-            ..Mode::Http(503).into()
-        };
+        let control: Control = serde_json::from_str(r#"{"mode":"http:503","recorded":"random"}"#).unwrap();
+        let expected = Control { recorded: Recorded::Random, ..Mode::Http(503).into() };
         assert_eq!(control, expected);
         assert!(serde_json::from_str::<Control>(r#"{"mod":"approve"}"#).is_err());
-        assert!(
-            Control {
-                rate: f64::NAN,
-                ..Control::default()
-            }
-            .check()
-            .is_err()
-        );
-        assert!(
-            Control {
-                latency_ms: LATENCY_MS_MAX + 1,
-                ..Control::default()
-            }
-            .check()
-            .is_err()
-        );
+        assert!(Control { rate: f64::NAN, ..Control::default() }.check().is_err());
+        assert!(Control { latency_ms: LATENCY_MS_MAX + 1, ..Control::default() }.check().is_err());
     }
 }

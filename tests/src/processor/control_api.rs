@@ -36,17 +36,11 @@ async fn set_control(Shared((state, gate)): Both, body: Bytes) -> Response {
         Ok(control) => control,
         Err(error) => return Reply::error(400, error).into_response(),
     };
-    let door = if control.mode == Mode::Refuse {
-        Door::Shut
-    } else {
-        Door::Open
-    };
+    let door = if control.mode == Mode::Refuse { Door::Shut } else { Door::Open };
     state.set_control(control);
     match gate.set(door).await {
         Ok(()) => Json(state.status()).into_response(),
-        Err(error) => {
-            Reply::error(500, format!("the port could not be taken back: {error}")).into_response()
-        }
+        Err(error) => Reply::error(500, format!("the port could not be taken back: {error}")).into_response(),
     }
 }
 
@@ -54,8 +48,7 @@ async fn read_ledger(Shared((state, _)): Both) -> Response {
     match state.rows() {
         Some(rows) => Json(rows).into_response(),
         None => {
-            let error =
-                format!("more than {LEDGER_ROWS_MAX} charges arrived: DELETE /ledger starts anew");
+            let error = format!("more than {LEDGER_ROWS_MAX} charges arrived: DELETE /ledger starts anew");
             Reply::error(507, error).into_response()
         }
     }

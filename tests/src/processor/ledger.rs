@@ -115,15 +115,8 @@ mod tests {
 
     #[test]
     fn a_full_ledger_says_so_rather_than_show_a_part() {
-        let row = Row {
-            key: None,
-            payment_id: None,
-            amount: None,
-            currency: None,
-            at: 0,
-            executed: false,
-            approved: false,
-        };
+        let row =
+            Row { key: None, payment_id: None, amount: None, currency: None, at: 0, executed: false, approved: false };
         let mut ledger = Ledger::default();
         for _ in 0..LEDGER_ROWS_MAX {
             assert!(ledger.take_room());

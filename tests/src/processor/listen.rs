@@ -53,10 +53,7 @@ impl Gate {
     pub(super) async fn set(&self, door: Door) -> io::Result<()> {
         let gone = || io::Error::other("the listener has ended");
         let (done, wait) = oneshot::channel();
-        self.0
-            .send(Order { door, done })
-            .await
-            .map_err(|_| gone())?;
+        self.0.send(Order { door, done }).await.map_err(|_| gone())?;
         wait.await.map_err(|_| gone())?
     }
 }
@@ -114,9 +111,7 @@ impl Place {
 
     fn turn(self, door: Door, address: SocketAddr) -> Moved {
         let turned = match (self, door) {
-            (place @ Self::Listening(_), Door::Open) | (place @ Self::Held(_), Door::Shut) => {
-                Ok(place)
-            }
+            (place @ Self::Listening(_), Door::Open) | (place @ Self::Held(_), Door::Shut) => Ok(place),
             (Self::Held(held), Door::Open) => listen(held),
             (Self::Lost, Door::Open) => HeldPort::bind(address).and_then(listen),
             (place @ (Self::Listening(_) | Self::Lost), Door::Shut) => {
@@ -126,14 +121,8 @@ impl Place {
             }
         };
         match turned {
-            Ok(place) => Moved {
-                place,
-                result: Ok(()),
-            },
-            Err(error) => Moved {
-                place: Self::Lost,
-                result: Err(error),
-            },
+            Ok(place) => Moved { place, result: Ok(()) },
+            Err(error) => Moved { place: Self::Lost, result: Err(error) },
         }
     }
 }
@@ -146,15 +135,10 @@ async fn serve_connection(stream: TcpStream, router: Router) {
     // Best effort: without it an answer may wait for the caller's delayed ACK.
     let _ = stream.set_nodelay(true);
     let connection = Connection::default();
-    let stream = Resettable {
-        stream,
-        connection: connection.clone(),
-    };
+    let stream = Resettable { stream, connection: connection.clone() };
     let service = TowerToHyperService::new(router.layer(Extension(connection)));
     // An error is the caller's hang-up or our own reset: neither is news.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// The connection a request came on; a handler may have it reset.
@@ -191,21 +175,13 @@ impl Drop for Resettable {
 }
 
 impl AsyncRead for Resettable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Resettable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection.check()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

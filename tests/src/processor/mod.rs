@@ -52,12 +52,7 @@ pub struct Config {
 impl Config {
     /// A processor on free ports, with ids that start with `pay_`.
     pub fn named(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            port: 0,
-            control_port: 0,
-            id_prefix: "pay_".to_owned(),
-        }
+        Self { name: name.into(), port: 0, control_port: 0, id_prefix: "pay_".to_owned() }
     }
 }
 
@@ -75,8 +70,7 @@ impl Processor {
     /// Binds both ports and starts to serve on the current tokio runtime.
     pub async fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
-        let control_listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, config.control_port)).await?;
+        let control_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.control_port)).await?;
         let (api, control) = (listener.local_addr()?, control_listener.local_addr()?);
         let state = Arc::new(state::State::new(config.name, config.id_prefix));
         let (gate, orders) = listen::gate();
@@ -86,11 +80,7 @@ impl Processor {
             // It ends only with an error of accept, of which axum itself waits out every kind.
             let _ = axum::serve(control_listener, control_router).await;
         };
-        Ok(Self {
-            api,
-            control,
-            tasks: [tokio::spawn(serve_api), tokio::spawn(serve_control)],
-        })
+        Ok(Self { api, control, tasks: [tokio::spawn(serve_api), tokio::spawn(serve_control)] })
     }
 }
 

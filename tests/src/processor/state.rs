@@ -105,11 +105,7 @@ impl State {
             ledger: Ledger::default(),
             counts: Counts::default(),
         };
-        Self {
-            name,
-            id_prefix,
-            inner: Mutex::new(inner),
-        }
+        Self { name, id_prefix, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -126,11 +122,7 @@ impl State {
 
     pub(super) fn status(&self) -> Status {
         let inner = self.lock();
-        Status {
-            name: self.name.clone(),
-            control: inner.control.clone(),
-            counts: inner.counts,
-        }
+        Status { name: self.name.clone(), control: inner.control.clone(), counts: inner.counts }
     }
 
     /// Every row of the ledger, or nothing if it overflowed.
@@ -176,10 +168,7 @@ impl State {
         let inner = &mut *self.lock();
         inner.counts.charges += 1;
         if !inner.ledger.take_room() {
-            return Wire::Answer(Reply::error(
-                507,
-                "the ledger is full: nothing was executed",
-            ));
+            return Wire::Answer(Reply::error(507, "the ledger is full: nothing was executed"));
         }
         let (mode, recorded) = draw(&inner.control, &mut inner.charge_draws);
         let arrival = Arrival { key, at: unix_ms() };
@@ -194,33 +183,20 @@ impl State {
             Mode::Http(status) => Wire::Answer(fault_reply(status)),
             Mode::Hang => Wire::Hang,
             Mode::ResetBefore | Mode::ResetAfter => Wire::Reset,
-            Mode::Approve | Mode::Decline(_) | Mode::Technical(_) | Mode::Refuse => {
-                Wire::Answer(reply)
-            }
+            Mode::Approve | Mode::Decline(_) | Mode::Technical(_) | Mode::Refuse => Wire::Answer(reply),
         }
     }
 
-    fn process(
-        &self,
-        inner: &mut Inner,
-        arrival: Arrival,
-        charge: &Charge,
-        mode: &Mode,
-        recorded: Execution,
-    ) -> Reply {
+    fn process(&self, inner: &mut Inner, arrival: Arrival, charge: &Charge, mode: &Mode, recorded: Execution) -> Reply {
         if let Some(stored) = inner.stored(arrival.key.as_deref()) {
-            let same = (stored.charge.amount, &stored.charge.currency)
-                == (charge.amount, &charge.currency);
+            let same = (stored.charge.amount, &stored.charge.currency) == (charge.amount, &charge.currency);
             let (reply, payment_id) = if same {
                 (stored.reply.clone(), Some(stored.payment_id.clone()))
             } else {
                 let error = "this Idempotency-Key was used with another amount or currency";
                 (Reply::error(422, error), None)
             };
-            let row = Row {
-                payment_id,
-                ..arrival.row(Some(charge))
-            };
+            let row = Row { payment_id, ..arrival.row(Some(charge)) };
             inner.ledger.push(row);
             return reply;
         }
@@ -246,8 +222,7 @@ impl State {
         inner.ledger.push(Row {
             payment_id: Some(id.clone()),
             executed: verdict.execution == Execution::Done,
-            approved: verdict.execution == Execution::Done
-                && verdict.truth == PaymentStatus::Succeeded,
+            approved: verdict.execution == Execution::Done && verdict.truth == PaymentStatus::Succeeded,
             ..arrival.row(Some(charge))
         });
         inner.ledger.payments.insert(id.clone(), payment);
@@ -256,11 +231,7 @@ impl State {
                 Mode::Http(status) => fault_reply(*status),
                 _ => said.clone(),
             };
-            let stored = Stored {
-                charge: charge.clone(),
-                payment_id: id,
-                reply,
-            };
+            let stored = Stored { charge: charge.clone(), payment_id: id, reply };
             inner.ledger.stored.insert(key, stored);
         }
         said
@@ -334,8 +305,6 @@ fn unknown_payment() -> Reply {
 }
 
 fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

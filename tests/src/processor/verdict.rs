@@ -25,12 +25,7 @@ pub(super) struct Verdict<'a> {
 /// The verdict under `mode`, or nothing if the charge makes no payment.
 pub(super) fn verdict(mode: &Mode, recorded: Execution) -> Option<Verdict<'_>> {
     use PaymentStatus::{Declined, Succeeded};
-    let done = |status, code| Verdict {
-        said: status,
-        truth: status,
-        code,
-        execution: Execution::Done,
-    };
+    let done = |status, code| Verdict { said: status, truth: status, code, execution: Execution::Done };
     match mode {
         Mode::Approve | Mode::ResetAfter | Mode::Refuse => Some(done(Succeeded, "00")),
         Mode::Decline(code) => Some(done(Declined, code)),
@@ -38,11 +33,7 @@ pub(super) fn verdict(mode: &Mode, recorded: Execution) -> Option<Verdict<'_>> {
         Mode::ResetBefore => None,
         Mode::Technical(code) => Some(Verdict {
             said: Declined,
-            truth: if recorded == Execution::Done {
-                Succeeded
-            } else {
-                Declined
-            },
+            truth: if recorded == Execution::Done { Succeeded } else { Declined },
             code,
             execution: recorded,
         }),
@@ -59,10 +50,6 @@ pub(super) fn draw(control: &Control, draws: &mut Rng) -> (Mode, Execution) {
         Recorded::Random if coin => Execution::Done,
         Recorded::Random => Execution::Skipped,
     };
-    let mode = if struck {
-        control.mode.clone()
-    } else {
-        Mode::Approve
-    };
+    let mode = if struck { control.mode.clone() } else { Mode::Approve };
     (mode, recorded)
 }

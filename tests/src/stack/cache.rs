@@ -67,11 +67,7 @@ impl CacheProcess {
         let (Some(listen), Some(admin)) = (address("listen"), address("admin")) else {
             return Err(unexpected(child, &ready));
         };
-        Ok(Self {
-            child,
-            listen,
-            admin,
-        })
+        Ok(Self { child, listen, admin })
     }
 
     /// Where the filter asks it.
@@ -86,12 +82,6 @@ impl CacheProcess {
 
     /// Its metrics, as text.
     pub async fn metrics(&self) -> Result<String, StackError> {
-        Ok(ask(
-            "read the cache-service's metrics",
-            self.admin,
-            Request::get("/metrics"),
-        )
-        .await?
-        .text())
+        Ok(ask("read the cache-service's metrics", self.admin, Request::get("/metrics")).await?.text())
     }
 }

@@ -30,14 +30,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Lines of a log that are shown when something failed.
 const TAIL_LINES: usize = 25;
 /// What a child inherits of our environment; the rest is named by whoever starts it.
-const INHERITED: [&str; 6] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "RUST_LOG",
-    "RUST_BACKTRACE",
-];
+const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "RUST_LOG", "RUST_BACKTRACE"];
 
 /// What to start.
 pub(super) struct Spec {
@@ -96,11 +89,7 @@ impl Child {
         command
             .args(&spec.args)
             .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .envs(spec.env)
             .envs(spec.secret_env.iter().cloned())
             .current_dir(&spec.dir)
@@ -111,23 +100,10 @@ impl Child {
             })
             .stderr(open()?)
             .process_group(0);
-        let mut process = spawn(command).map_err(|error| StackError::Spawn {
-            name: spec.name.clone(),
-            error,
-        })?;
+        let mut process = spawn(command).map_err(|error| StackError::Spawn { name: spec.name.clone(), error })?;
         let stdout = process.stdout.take();
-        let secrets = spec
-            .secret_env
-            .into_iter()
-            .map(|(_, value)| value)
-            .filter(|value| !value.is_empty());
-        let child = Self {
-            name: spec.name,
-            process,
-            log,
-            secrets: secrets.collect(),
-            ended: None,
-        };
+        let secrets = spec.secret_env.into_iter().map(|(_, value)| value).filter(|value| !value.is_empty());
+        let child = Self { name: spec.name, process, log, secrets: secrets.collect(), ended: None };
         Ok((child, stdout))
     }
 
@@ -137,9 +113,7 @@ impl Child {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-        self.secrets
-            .iter()
-            .fold(tail, |tail, secret| tail.replace(secret, "[secret]"))
+        self.secrets.iter().fold(tail, |tail, secret| tail.replace(secret, "[secret]"))
     }
 
     /// What it is called.
@@ -153,18 +127,12 @@ impl Child {
         if let Some(status) = self.has_ended() {
             why = format!("{why} ({status})");
         }
-        StackError::NotReady {
-            name: self.name.clone(),
-            why,
-            tail: self.tail(),
-        }
+        StackError::NotReady { name: self.name.clone(), why, tail: self.tail() }
     }
 
     /// How it ended, if it has.
     pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.ended = self
-            .ended
-            .or_else(|| self.process.try_wait().ok().flatten());
+        self.ended = self.ended.or_else(|| self.process.try_wait().ok().flatten());
         self.ended
     }
 
@@ -225,9 +193,7 @@ fn copy_lines(from: ChildStdout, mut log: File, tell: oneshot::Sender<Value>) {
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         // A log that cannot be written to must not stop the child, which would block on a full pipe.
         let _ = log.write_all(&line).and_then(|()| log.write_all(b"\n"));
-        let ready = serde_json::from_slice::<Value>(&line)
-            .ok()
-            .filter(|v| v["ready"] == true);
+        let ready = serde_json::from_slice::<Value>(&line).ok().filter(|v| v["ready"] == true);
         if let Some(ready) = ready
             && let Some(tell) = tell.take()
         {
@@ -257,10 +223,7 @@ fn spawn(command: Command) -> Started {
     started.recv().map_err(|_| gone())?
 }
 
-#[expect(
-    unsafe_code,
-    reason = "std has no safe way to set PR_SET_PDEATHSIG between fork and exec"
-)]
+#[expect(unsafe_code, reason = "std has no safe way to set PR_SET_PDEATHSIG between fork and exec")]
 fn spawn_here(mut command: Command) -> Started {
     let parent = getpid();
     // SAFETY: the closure makes two async-signal-safe system calls, allocates nothing and takes no lock.
@@ -268,11 +231,7 @@ fn spawn_here(mut command: Command) -> Started {
         command.pre_exec(move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             // We may have died before the line above; then nothing would ever end the child.
-            if getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
+            if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });
     }
     command.spawn()

@@ -73,12 +73,10 @@ impl EnvoyProcess {
     pub async fn start(spec: EnvoySpec, dir: &Path) -> Result<Self, StackError> {
         let config = dir.join(format!("{}.yaml", spec.name));
         let admin_file = dir.join(format!("{}.admin", spec.name));
-        std::fs::write(&config, &spec.config)
-            .map_err(StackError::io("write the Envoy configuration"))?;
+        std::fs::write(&config, &spec.config).map_err(StackError::io("write the Envoy configuration"))?;
         // A file of an earlier start would name a port that is gone.
         if admin_file.exists() {
-            std::fs::remove_file(&admin_file)
-                .map_err(StackError::io("remove the old admin address"))?;
+            std::fs::remove_file(&admin_file).map_err(StackError::io("remove the old admin address"))?;
         }
         let text = |path: &Path| path.display().to_string();
         let args = [
@@ -111,11 +109,7 @@ impl EnvoyProcess {
             tokio::time::sleep(LOOK_EVERY).await;
         };
         let listeners = listeners(admin).await?;
-        Ok(Self {
-            child,
-            admin,
-            listeners,
-        })
+        Ok(Self { child, admin, listeners })
     }
 
     /// Its admin interface.
@@ -136,10 +130,7 @@ impl EnvoyProcess {
             .append_pair("filter", filter)
             .finish();
         let answer = ask(what, self.admin, Request::get(format!("/stats?{query}"))).await?;
-        let stats: Stats = answer.json().map_err(|error| StackError::Unanswered {
-            what: what.to_owned(),
-            error,
-        })?;
+        let stats: Stats = answer.json().map_err(|error| StackError::Unanswered { what: what.to_owned(), error })?;
         let number = |stat: Stat| Some((stat.name?, stat.value?.as_u64()?));
         Ok(stats.stats.into_iter().filter_map(number).collect())
     }
@@ -147,36 +138,19 @@ impl EnvoyProcess {
 
 /// The admin address of an Envoy that takes requests.
 async fn live(admin_file: &Path) -> Option<SocketAddr> {
-    let admin = std::fs::read_to_string(admin_file)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    let answer = Client::new()
-        .deadline(READY_WITHIN)
-        .send(admin, Request::get("/ready"))
-        .await
-        .ok()?;
+    let admin = std::fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
+    let answer = Client::new().deadline(READY_WITHIN).send(admin, Request::get("/ready")).await.ok()?;
     (answer.status == 200).then_some(admin)
 }
 
 async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, StackError> {
     let what = "read Envoy's listeners";
     let answer = ask(what, admin, Request::get("/listeners?format=json")).await?;
-    let listeners: Listeners = answer.json().map_err(|error| StackError::Unanswered {
-        what: what.to_owned(),
-        error,
-    })?;
+    let listeners: Listeners =
+        answer.json().map_err(|error| StackError::Unanswered { what: what.to_owned(), error })?;
     let address = |listener: Listener| {
         let socket = listener.local_address.socket_address?;
-        Some((
-            listener.name,
-            SocketAddr::new(socket.address, socket.port_value),
-        ))
+        Some((listener.name, SocketAddr::new(socket.address, socket.port_value)))
     };
-    Ok(listeners
-        .listener_statuses
-        .into_iter()
-        .filter_map(address)
-        .collect())
+    Ok(listeners.listener_statuses.into_iter().filter_map(address).collect())
 }

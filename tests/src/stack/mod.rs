@@ -27,8 +27,7 @@ pub use cache::CacheProcess;
 pub use envoy::{EnvoyProcess, EnvoySpec};
 pub use error::StackError;
 pub use plan::{
-    Acquirer, ArtefactArgs, Artefacts, Plan, PortArgs, Ports, Redis, find_envoy, find_processor,
-    find_wasm, repository,
+    Acquirer, ArtefactArgs, Artefacts, Plan, PortArgs, Ports, Redis, find_envoy, find_processor, find_wasm, repository,
 };
 pub use processor::ProcessorProcess;
 pub use redis::RedisProcess;
@@ -63,10 +62,7 @@ impl Stack {
         let mut dir = Workdir::new()?;
         match Self::start_in(plan, &dir).await {
             Ok(parts) => Ok(parts.assemble(dir)),
-            Err(error) => Err(StackError::Start {
-                error: Box::new(error),
-                dir: dir.keep(),
-            }),
+            Err(error) => Err(StackError::Start { error: Box::new(error), dir: dir.keep() }),
         }
     }
 
@@ -81,28 +77,18 @@ impl Stack {
             };
             ProcessorProcess::start(plan.artefacts.processor.clone(), config, dir.path())
         };
-        let processors = [
-            processor(0).await?,
-            processor(1).await?,
-            processor(2).await?,
-        ];
+        let processors = [processor(0).await?, processor(1).await?, processor(2).await?];
         let redis = match plan.redis {
             Redis::Own => Some(RedisProcess::start(dir.path()).await?),
             Redis::None | Redis::At { .. } => None,
         };
         let own = || -> Result<_, StackError> {
             let Some(redis) = &redis else { return Ok(None) };
-            Ok(Some(RedisAccess {
-                url: redis.url(),
-                key_secret: random_hex()?,
-            }))
+            Ok(Some(RedisAccess { url: redis.url(), key_secret: random_hex()? }))
         };
         let redis_access = match &plan.redis {
             Redis::None | Redis::Own => own()?,
-            Redis::At { url, key_secret } => Some(RedisAccess {
-                url: url.clone(),
-                key_secret: key_secret.clone(),
-            }),
+            Redis::At { url, key_secret } => Some(RedisAccess { url: url.clone(), key_secret: key_secret.clone() }),
         };
         let mut cache_spec = CacheSpec {
             program: plan.artefacts.cache_service.clone(),
@@ -119,20 +105,10 @@ impl Stack {
             proxy: plan.ports.proxy,
             admin: plan.ports.envoy_admin,
             cache: cache_spec.port,
-            processors: processors
-                .each_ref()
-                .map(|processor| processor.api().port()),
+            processors: processors.each_ref().map(|processor| processor.api().port()),
         };
         let (envoy, proxy) = start_envoy(&plan, &ports, &cache_spec.token, dir).await?;
-        Ok(Parts {
-            envoy,
-            cache,
-            redis,
-            processors,
-            plan,
-            cache_spec,
-            proxy,
-        })
+        Ok(Parts { envoy, cache, redis, processors, plan, cache_spec, proxy })
     }
 
     /// Where the proxy takes requests.
@@ -157,9 +133,7 @@ impl Stack {
 
     /// The cache-service, unless it was stopped.
     pub fn cache_service(&self) -> Result<&CacheProcess, StackError> {
-        self.cache
-            .as_ref()
-            .ok_or(StackError::NotRunning("the cache-service"))
+        self.cache.as_ref().ok_or(StackError::NotRunning("the cache-service"))
     }
 
     /// The stack's own Redis, unless there is none or it was stopped.
@@ -188,16 +162,12 @@ impl Stack {
             proxy: self.proxy.port(),
             admin: self.envoy()?.admin().port(),
             cache: self.cache_spec.port,
-            processors: self
-                .processors
-                .each_ref()
-                .map(|processor| processor.api().port()),
+            processors: self.processors.each_ref().map(|processor| processor.api().port()),
         };
         let addresses = [self.proxy, self.envoy()?.admin()];
         self.envoy = None;
         let held = hold(&addresses)?;
-        let (envoy, proxy) =
-            start_envoy(&self.plan, &ports, &self.cache_spec.token, &self.dir).await?;
+        let (envoy, proxy) = start_envoy(&self.plan, &ports, &self.cache_spec.token, &self.dir).await?;
         drop(held);
         (self.envoy, self.proxy) = (Some(envoy), proxy);
         Ok(())
@@ -205,10 +175,7 @@ impl Stack {
 
     /// Stops the cache-service. Its port refuses connections until it is started again.
     pub fn stop_cache_service(&mut self) -> Result<(), StackError> {
-        let cache = self
-            .cache
-            .take()
-            .ok_or(StackError::NotRunning("the cache-service"))?;
+        let cache = self.cache.take().ok_or(StackError::NotRunning("the cache-service"))?;
         let addresses = [cache.listen(), cache.admin()];
         drop(cache);
         self.held = hold(&addresses)?;
@@ -227,10 +194,7 @@ impl Stack {
 
     /// Stops the stack's own Redis; what it held is gone.
     pub fn stop_redis(&mut self) -> Result<(), StackError> {
-        self.redis
-            .take()
-            .map(drop)
-            .ok_or(StackError::NotRunning("Redis"))
+        self.redis.take().map(drop).ok_or(StackError::NotRunning("Redis"))
     }
 
     /// Stops the stack's own Redis, unless it is stopped already, and starts an empty one on the same socket.
@@ -242,17 +206,13 @@ impl Stack {
 
     /// The end of every log, without secrets, to be shown when something failed.
     pub fn log_tails(&self) -> String {
-        let tails = self
-            .children()
-            .map(|child| format!("--- the end of {}.log:\n{}", child.name(), child.tail()));
+        let tails = self.children().map(|child| format!("--- the end of {}.log:\n{}", child.name(), child.tail()));
         tails.collect::<Vec<_>>().join("\n")
     }
 
     /// The name of a part that ended by itself, if one did.
     pub fn ended(&mut self) -> Option<String> {
-        let mut ended = self
-            .children_mut()
-            .filter_map(|child| child.has_ended().map(|_| child.name().to_owned()));
+        let mut ended = self.children_mut().filter_map(|child| child.has_ended().map(|_| child.name().to_owned()));
         ended.next()
     }
 
@@ -260,31 +220,21 @@ impl Stack {
         let envoy = self.envoy.iter().map(|part| &part.child);
         let cache = self.cache.iter().map(|part| &part.child);
         let redis = self.redis.iter().map(|part| &part.child);
-        envoy
-            .chain(cache)
-            .chain(redis)
-            .chain(self.processors.iter().map(|part| &part.child))
+        envoy.chain(cache).chain(redis).chain(self.processors.iter().map(|part| &part.child))
     }
 
     fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
         let envoy = self.envoy.iter_mut().map(|part| &mut part.child);
         let cache = self.cache.iter_mut().map(|part| &mut part.child);
         let redis = self.redis.iter_mut().map(|part| &mut part.child);
-        envoy
-            .chain(cache)
-            .chain(redis)
-            .chain(self.processors.iter_mut().map(|part| &mut part.child))
+        envoy.chain(cache).chain(redis).chain(self.processors.iter_mut().map(|part| &mut part.child))
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!(
-                "{}\n--- all logs are in {}",
-                self.log_tails(),
-                self.dir.keep().display()
-            );
+            eprintln!("{}\n--- all logs are in {}", self.log_tails(), self.dir.keep().display());
         }
         // All at once; each is waited for as its part is dropped.
         self.children_mut().for_each(Child::terminate);
@@ -333,8 +283,7 @@ async fn start_envoy(
     dir: &Workdir,
 ) -> Result<(EnvoyProcess, SocketAddr), StackError> {
     let yaml = &plan.artefacts.envoy_yaml;
-    let template = std::fs::read_to_string(yaml)
-        .map_err(StackError::io(format!("read {}", yaml.display())))?;
+    let template = std::fs::read_to_string(yaml).map_err(StackError::io(format!("read {}", yaml.display())))?;
     let [a, b, c] = ports.processors.map(|port| port.to_string());
     let values = [
         ("PROXY_PORT", ports.proxy.to_string()),
@@ -343,10 +292,7 @@ async fn start_envoy(
         ("PROCESSOR_A_PORT", a),
         ("PROCESSOR_B_PORT", b),
         ("PROCESSOR_C_PORT", c),
-        (
-            "FILTER_WASM",
-            plan.artefacts.filter_wasm.display().to_string(),
-        ),
+        ("FILTER_WASM", plan.artefacts.filter_wasm.display().to_string()),
     ];
     let spec = EnvoySpec {
         name: "envoy".to_owned(),
@@ -363,9 +309,7 @@ async fn start_envoy(
 
 /// Keeps the ports of a part that was stopped, for itself.
 fn hold(addresses: &[SocketAddr]) -> Result<Vec<HeldPort>, StackError> {
-    let hold = |address: &SocketAddr| {
-        HeldPort::bind(*address).map_err(StackError::io(format!("hold {address}")))
-    };
+    let hold = |address: &SocketAddr| HeldPort::bind(*address).map_err(StackError::io(format!("hold {address}")));
     addresses.iter().map(hold).collect()
 }
 
@@ -380,11 +324,7 @@ fn random_hex() -> Result<String, StackError> {
 }
 
 /// Waits until `check` gives a value, looking every 20 ms; `what` says in the error what did not come.
-pub async fn eventually<T, F>(
-    what: &str,
-    within: Duration,
-    mut check: impl FnMut() -> F,
-) -> Result<T, StackError>
+pub async fn eventually<T, F>(what: &str, within: Duration, mut check: impl FnMut() -> F) -> Result<T, StackError>
 where
     F: Future<Output = Option<T>>,
 {
@@ -394,10 +334,7 @@ where
             return Ok(value);
         }
         if Instant::now() >= until {
-            return Err(StackError::TooLate {
-                what: what.to_owned(),
-                within,
-            });
+            return Err(StackError::TooLate { what: what.to_owned(), within });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -33,9 +33,7 @@ impl Acquirer {
 
     /// The acquirer of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|acquirer| acquirer.name() == name)
+        Self::ALL.into_iter().find(|acquirer| acquirer.name() == name)
     }
 }
 
@@ -93,16 +91,14 @@ impl ArtefactArgs {
         Ok(Artefacts {
             filter_wasm: find_wasm(self.filter_wasm, "filter.wasm")?,
             cache_service: existing(
-                self.cache_service_bin
-                    .unwrap_or_else(|| programs.join("cache-service")),
+                self.cache_service_bin.unwrap_or_else(|| programs.join("cache-service")),
                 "the cache-service",
                 "build it with `cargo build -p cache-service`, or set CACHE_SERVICE_BIN",
             )?,
             processor: find_processor(self.processor_bin, programs)?,
             envoy: find_envoy(self.envoy_bin)?,
             envoy_yaml: existing(
-                self.envoy_yaml
-                    .unwrap_or_else(|| repository().join("envoy/envoy.yaml")),
+                self.envoy_yaml.unwrap_or_else(|| repository().join("envoy/envoy.yaml")),
                 "the Envoy configuration",
                 "run from a checkout, or set ENVOY_YAML",
             )?,
@@ -143,11 +139,7 @@ pub fn find_wasm(told: Option<PathBuf>, file: &str) -> Result<PathBuf, StackErro
     )
 }
 
-fn existing(
-    path: PathBuf,
-    what: &'static str,
-    remedy: &'static str,
-) -> Result<PathBuf, StackError> {
+fn existing(path: PathBuf, what: &'static str, remedy: &'static str) -> Result<PathBuf, StackError> {
     // Absolute, because children run in a folder of their own.
     match std::path::absolute(&path) {
         Ok(absolute) if absolute.is_file() => Ok(absolute),
@@ -208,11 +200,7 @@ pub struct Ports {
 impl From<PortArgs> for Ports {
     fn from(args: PortArgs) -> Self {
         let with_control = |port: u16, control: Option<u16>| {
-            let beside = if port == 0 {
-                0
-            } else {
-                port.saturating_add(100)
-            };
+            let beside = if port == 0 { 0 } else { port.saturating_add(100) };
             (port, control.unwrap_or(beside))
         };
         Self {

@@ -33,20 +33,13 @@ impl ProcessorProcess {
             name: config.name.clone(),
             program,
             arg0: None,
-            args: args
-                .into_iter()
-                .flat_map(|(name, value)| [name.to_owned(), value])
-                .collect(),
+            args: args.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect(),
             env: Vec::new(),
             secret_env: Vec::new(),
             dir: dir.to_owned(),
         };
         let (child, ready) = Child::start_until_ready(spec).await?;
-        let port = |field: &str| {
-            ready[field]
-                .as_u64()
-                .and_then(|port| u16::try_from(port).ok())
-        };
+        let port = |field: &str| ready[field].as_u64().and_then(|port| u16::try_from(port).ok());
         let (Some(api), Some(control)) = (port("port"), port("control")) else {
             return Err(unexpected(child, &ready));
         };
@@ -88,20 +81,13 @@ impl ProcessorProcess {
 
     /// Makes it forget every charge, payment and key.
     pub async fn clear_ledger(&self) -> Result<Status, StackError> {
-        self.ask("clear the ledger", Request::new(Method::DELETE, "/ledger"))
-            .await
+        self.ask("clear the ledger", Request::new(Method::DELETE, "/ledger")).await
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        request: Request,
-    ) -> Result<T, StackError> {
+    async fn ask<T: serde::de::DeserializeOwned>(&self, what: &str, request: Request) -> Result<T, StackError> {
         let what = format!("{what} of {}", self.name);
         let answer = ask(&what, self.control, request).await?;
-        answer
-            .json()
-            .map_err(|error| StackError::Unanswered { what, error })
+        answer.json().map_err(|error| StackError::Unanswered { what, error })
     }
 }
 

@@ -35,10 +35,7 @@ impl RedisProcess {
             program: find_redis()?,
             // Debian's redis-tools holds the server under the name of a tool; it goes by what it is called.
             arg0: Some("redis-server".to_owned()),
-            args: args
-                .iter()
-                .flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()])
-                .collect(),
+            args: args.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect(),
             env: Vec::new(),
             secret_env: Vec::new(),
             dir: dir.to_owned(),

@@ -16,10 +16,7 @@ pub struct Edit {
 impl Edit {
     /// Replaces `old` by `new`.
     pub fn new(old: impl Into<String>, new: impl Into<String>) -> Self {
-        Self {
-            old: old.into(),
-            new: new.into(),
-        }
+        Self { old: old.into(), new: new.into() }
     }
 }
 
@@ -48,11 +45,7 @@ pub enum RenderError {
 }
 
 /// Puts each `(marker, value)` of `values` on every line that ends in the marker, then applies `edits` in their order.
-pub fn render(
-    template: &str,
-    values: &[(&str, String)],
-    edits: &[Edit],
-) -> Result<String, RenderError> {
+pub fn render(template: &str, values: &[(&str, String)], edits: &[Edit]) -> Result<String, RenderError> {
     let mut lines: Vec<String> = template.lines().map(str::to_owned).collect();
     for (marker, value) in values {
         let comment = format!(" # {marker}");
@@ -61,10 +54,8 @@ pub fn render(
             let Some(code) = line.trim_end().strip_suffix(&comment) else {
                 continue;
             };
-            let changed = with_value(code, value).ok_or_else(|| RenderError::NoValue {
-                marker: (*marker).to_owned(),
-                line: index + 1,
-            })?;
+            let changed = with_value(code, value)
+                .ok_or_else(|| RenderError::NoValue { marker: (*marker).to_owned(), line: index + 1 })?;
             *line = format!("{changed}{comment}");
             found = true;
         }
@@ -74,16 +65,9 @@ pub fn render(
     }
     let mut text = lines.join("\n") + "\n";
     for Edit { old, new } in edits {
-        let found = if old.is_empty() {
-            0
-        } else {
-            text.matches(old.as_str()).count()
-        };
+        let found = if old.is_empty() { 0 } else { text.matches(old.as_str()).count() };
         if found != 1 {
-            return Err(RenderError::Edit {
-                old: old.clone(),
-                found,
-            });
+            return Err(RenderError::Edit { old: old.clone(), found });
         }
         text = text.replacen(old, new, 1);
     }
@@ -94,15 +78,10 @@ pub fn render(
 fn with_value(code: &str, value: &str) -> Option<String> {
     let open = code.trim_end_matches(['}', ']', ' ']);
     let closing = &code[open.len()..];
-    let start = [": ", "- "]
-        .iter()
-        .filter_map(|mark| Some(open.rfind(mark)? + mark.len()))
-        .max()?;
+    let start = [": ", "- "].iter().filter_map(|mark| Some(open.rfind(mark)? + mark.len())).max()?;
     let (head, old) = open.split_at(start);
     // A list in brackets or a block scalar has no single value; what is commented out is no value at all.
-    let plain = !old.is_empty()
-        && !old.contains(['{', '[', ',', '|', '>', '#'])
-        && !head.trim_start().starts_with('#');
+    let plain = !old.is_empty() && !old.contains(['{', '[', ',', '|', '>', '#']) && !head.trim_start().starts_with('#');
     plain.then(|| format!("{head}{}{closing}", scalar(value)))
 }
 
@@ -137,16 +116,8 @@ e: | # BLOCK
 
     #[test]
     fn every_line_of_a_marker_gets_the_value_and_no_other() {
-        let text = render(
-            TEMPLATE,
-            &[
-                value("A_PORT", "0"),
-                value("WASM", "built/a b.wasm"),
-                value("FLOW", "2"),
-            ],
-            &[],
-        )
-        .unwrap();
+        let text = render(TEMPLATE, &[value("A_PORT", "0"), value("WASM", "built/a b.wasm"), value("FLOW", "2")], &[])
+            .unwrap();
         assert_eq!(
             text,
             TEMPLATE
@@ -169,36 +140,17 @@ e: | # BLOCK
     fn what_is_no_plain_value_is_an_error() {
         for (marker, line) in [("DEAD", 6), ("LIST", 7), ("BLOCK", 8)] {
             let error = render(TEMPLATE, &[value(marker, "1")], &[]).unwrap_err();
-            assert_eq!(
-                error,
-                RenderError::NoValue {
-                    marker: marker.to_owned(),
-                    line
-                }
-            );
+            assert_eq!(error, RenderError::NoValue { marker: marker.to_owned(), line });
         }
     }
 
     #[test]
     fn an_edit_must_match_once() {
-        let edited = render(
-            TEMPLATE,
-            &[],
-            &[
-                Edit::new("port: 1", "port: 2"),
-                Edit::new("port: 2", "port: 3"),
-            ],
-        );
+        let edited = render(TEMPLATE, &[], &[Edit::new("port: 1", "port: 2"), Edit::new("port: 2", "port: 3")]);
         assert!(edited.unwrap().contains("b: {at: {host: local, port: 3}}"));
         for (old, found) in [("9101", 2), ("absent", 0), ("", 0)] {
             let error = render(TEMPLATE, &[], &[Edit::new(old, "x")]).unwrap_err();
-            assert_eq!(
-                error,
-                RenderError::Edit {
-                    old: old.to_owned(),
-                    found
-                }
-            );
+            assert_eq!(error, RenderError::Edit { old: old.to_owned(), found });
         }
     }
 }

@@ -13,8 +13,7 @@ impl Workdir {
     /// Makes one.
     pub fn new() -> Result<Self, StackError> {
         let dir = tempfile::Builder::new().prefix("switchyard-").tempdir();
-        dir.map(Self)
-            .map_err(StackError::io("make a temporary folder"))
+        dir.map(Self).map_err(StackError::io("make a temporary folder"))
     }
 
     /// Where it is.

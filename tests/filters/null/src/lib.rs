@@ -2,10 +2,7 @@
 //!
 //! The benchmark loads it to tell what a wasm call costs in itself from what ours costs on top.
 
-#![expect(
-    missing_docs,
-    reason = "proxy_wasm::main! exports a function and writes no docs for it"
-)]
+#![expect(missing_docs, reason = "proxy_wasm::main! exports a function and writes no docs for it")]
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};

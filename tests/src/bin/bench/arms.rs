@@ -120,63 +120,28 @@ pub(super) struct Arm {
 pub(super) const ARMS: [Arm; 8] = {
     use {Proxy as P, Traffic as T};
     [
-        Arm {
-            proxy: P::Plain,
-            traffic: T::PassThrough,
-        },
-        Arm {
-            proxy: P::Null,
-            traffic: T::PassThrough,
-        },
-        Arm {
-            proxy: P::Lua,
-            traffic: T::PassThrough,
-        },
-        Arm {
-            proxy: P::Ours,
-            traffic: T::PassThrough,
-        },
-        Arm {
-            proxy: P::Plain,
-            traffic: T::LookUp,
-        },
-        Arm {
-            proxy: P::Ours,
-            traffic: T::LookUp,
-        },
-        Arm {
-            proxy: P::Plain,
-            traffic: T::Charge,
-        },
-        Arm {
-            proxy: P::Ours,
-            traffic: T::Charge,
-        },
+        Arm { proxy: P::Plain, traffic: T::PassThrough },
+        Arm { proxy: P::Null, traffic: T::PassThrough },
+        Arm { proxy: P::Lua, traffic: T::PassThrough },
+        Arm { proxy: P::Ours, traffic: T::PassThrough },
+        Arm { proxy: P::Plain, traffic: T::LookUp },
+        Arm { proxy: P::Ours, traffic: T::LookUp },
+        Arm { proxy: P::Plain, traffic: T::Charge },
+        Arm { proxy: P::Ours, traffic: T::Charge },
     ]
 };
 
 impl Arm {
     /// Refuses a report of anything but what the arm is meant to measure.
     pub(super) fn check(&self, report: &Report) -> Result<(), String> {
-        let (proxy, traffic, answered) =
-            (self.proxy.name(), self.traffic.name(), report.answered());
-        if answered == 0
-            || !report.errors.is_empty()
-            || report.with_status(self.traffic.status()) != answered
-        {
+        let (proxy, traffic, answered) = (self.proxy.name(), self.traffic.name(), report.answered());
+        if answered == 0 || !report.errors.is_empty() || report.with_status(self.traffic.status()) != answered {
             let (statuses, errors) = (&report.statuses, &report.errors);
-            return Err(format!(
-                "{proxy}, {traffic}: statuses {statuses:?}, errors {errors:?}"
-            ));
+            return Err(format!("{proxy}, {traffic}: statuses {statuses:?}, errors {errors:?}"));
         }
         let hits = report.labels.get("hit").copied().unwrap_or(0);
-        if self.proxy == Proxy::Ours
-            && self.traffic == Traffic::LookUp
-            && hits * 100 < answered * HITS_PERCENT_MIN
-        {
-            return Err(format!(
-                "{proxy}, {traffic}: only {hits} hits in {answered} answers"
-            ));
+        if self.proxy == Proxy::Ours && self.traffic == Traffic::LookUp && hits * 100 < answered * HITS_PERCENT_MIN {
+            return Err(format!("{proxy}, {traffic}: only {hits} hits in {answered} answers"));
         }
         Ok(())
     }

@@ -16,8 +16,7 @@ use clap::Parser;
 use e2e::client::Client;
 use e2e::client::load::{self, Load, Report};
 use e2e::stack::{
-    Acquirer, ArtefactArgs, EnvoyProcess, EnvoySpec, Plan, Stack, Workdir, find_envoy, find_wasm,
-    render,
+    Acquirer, ArtefactArgs, EnvoyProcess, EnvoySpec, Plan, Stack, Workdir, find_envoy, find_wasm, render,
 };
 
 use arms::{ARMS, Arm, Proxy, Traffic};
@@ -46,11 +45,7 @@ type Failure = Box<dyn std::error::Error>;
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.1..=10.0).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err("not between 0.1 and 10".to_owned())
-    }
+    if (0.1..=10.0).contains(&seconds) { Ok(seconds) } else { Err("not between 0.1 and 10".to_owned()) }
 }
 
 #[tokio::main]
@@ -88,11 +83,7 @@ impl Proxies {
         let dir = Workdir::new()?;
         let start = async |proxy: Proxy| -> Result<(Proxy, EnvoyProcess), Failure> {
             let filter = proxy.filter(&null_wasm);
-            let config = render(
-                arms::TEMPLATE,
-                &[("PROCESSOR_A_PORT", port.clone())],
-                &filter,
-            )?;
+            let config = render(arms::TEMPLATE, &[("PROCESSOR_A_PORT", port.clone())], &filter)?;
             let spec = EnvoySpec {
                 name: proxy.name().to_owned(),
                 program: envoy.clone(),
@@ -102,27 +93,15 @@ impl Proxies {
             };
             Ok((proxy, EnvoyProcess::start(spec, dir.path()).await?))
         };
-        let others = [
-            start(Proxy::Plain).await?,
-            start(Proxy::Null).await?,
-            start(Proxy::Lua).await?,
-        ];
-        Ok(Self {
-            others,
-            stack,
-            _dir: dir,
-        })
+        let others = [start(Proxy::Plain).await?, start(Proxy::Null).await?, start(Proxy::Lua).await?];
+        Ok(Self { others, stack, _dir: dir })
     }
 
     fn address(&self, proxy: Proxy) -> Result<std::net::SocketAddr, Failure> {
         let other = self.others.iter().find(|(other, _)| *other == proxy);
         match other {
             None => Ok(self.stack.proxy()),
-            Some((_, envoy)) => Ok(*envoy
-                .listeners()
-                .values()
-                .next()
-                .ok_or("Envoy has no listener")?),
+            Some((_, envoy)) => Ok(*envoy.listeners().values().next().ok_or("Envoy has no listener")?),
         }
     }
 }
@@ -134,21 +113,13 @@ async fn run(args: Args) -> Result<(), Failure> {
     let client = Client::with_idle_connections(in_flight);
     for arm in &ARMS {
         // Fills caches and connection pools; not counted.
-        measure(
-            &proxies,
-            &client,
-            arm,
-            in_flight,
-            Duration::from_millis(500),
-        )
-        .await?;
+        measure(&proxies, &client, arm, in_flight, Duration::from_millis(500)).await?;
     }
     let mut reports: [Vec<Report>; ARMS.len()] = std::array::from_fn(|_| Vec::new());
     for round in 0..args.rounds {
         for place in 0..ARMS.len() {
             let index = (place + usize::try_from(round)?) % ARMS.len();
-            reports[index]
-                .push(measure(&proxies, &client, &ARMS[index], in_flight, per_arm).await?);
+            reports[index].push(measure(&proxies, &client, &ARMS[index], in_flight, per_arm).await?);
         }
         eprintln!("round {} of {} done", round + 1, args.rounds);
     }
@@ -164,11 +135,7 @@ async fn measure(
     within: Duration,
 ) -> Result<Report, Failure> {
     let address = proxies.address(arm.proxy)?;
-    let load = Load {
-        requests: u64::MAX,
-        within,
-        in_flight,
-    };
+    let load = Load { requests: u64::MAX, within, in_flight };
     let request = arm.traffic.request();
     let label = |answer: &e2e::client::Answer| answer.header("x-cache").map(str::to_owned);
     let report = load::run(client, address, load, move |_| request.clone(), label).await?;

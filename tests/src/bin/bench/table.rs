@@ -13,21 +13,11 @@ pub(super) fn table(arms: &[Arm], reports: &[Vec<Report>]) -> String {
         "proxy", "request", "answers/s", "ratio", "(min..max)", "p50 ms", "p99 ms"
     );
     for (arm, rounds) in arms.iter().zip(reports) {
-        let plain = arms
-            .iter()
-            .position(|a| a.proxy == Proxy::Plain && a.traffic == arm.traffic);
+        let plain = arms.iter().position(|a| a.proxy == Proxy::Plain && a.traffic == arm.traffic);
         let plain = plain.map_or(rounds, |index| &reports[index]);
-        let ratios = sorted(
-            rounds
-                .iter()
-                .zip(plain)
-                .map(|(ours, plain)| ours.per_second() / plain.per_second()),
-        );
+        let ratios = sorted(rounds.iter().zip(plain).map(|(ours, plain)| ours.per_second() / plain.per_second()));
         let rates = sorted(rounds.iter().map(Report::per_second));
-        let (low, high) = (
-            ratios.first().unwrap_or(&f64::NAN),
-            ratios.last().unwrap_or(&f64::NAN),
-        );
+        let (low, high) = (ratios.first().unwrap_or(&f64::NAN), ratios.last().unwrap_or(&f64::NAN));
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -41,8 +31,12 @@ pub(super) fn table(arms: &[Arm], reports: &[Vec<Report>]) -> String {
             latency_ms(rounds, 0.99),
         );
     }
-    text.push_str("\nratio: answers per second beside plain Envoy in the same round, median of the rounds (least..most);\n");
-    text.push_str("latency: median of the rounds. One Envoy worker, loopback, client and processors on the same machine.");
+    text.push_str(
+        "\nratio: answers per second beside plain Envoy in the same round, median of the rounds (least..most);\n",
+    );
+    text.push_str(
+        "latency: median of the rounds. One Envoy worker, loopback, client and processors on the same machine.",
+    );
     text
 }
 
@@ -62,12 +56,8 @@ fn median(sorted: &[f64]) -> f64 {
 }
 
 fn latency_ms(rounds: &[Report], quantile: f64) -> f64 {
-    let us = |report: &Report| {
-        u32::try_from(report.latency_us.value_at_quantile(quantile)).unwrap_or(u32::MAX)
-    };
-    median(&sorted(
-        rounds.iter().map(|report| f64::from(us(report)) / 1000.0),
-    ))
+    let us = |report: &Report| u32::try_from(report.latency_us.value_at_quantile(quantile)).unwrap_or(u32::MAX);
+    median(&sorted(rounds.iter().map(|report| f64::from(us(report)) / 1000.0)))
 }
 
 #[cfg(test)]

@@ -37,12 +37,7 @@ struct StackArgs {
     #[arg(long, env = "ENVOY_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
     /// A Redis for the cache-service; without one it keeps everything itself.
-    #[arg(
-        long,
-        env = "REDIS_URL",
-        hide_env_values = true,
-        requires = "cache_key_secret"
-    )]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, requires = "cache_key_secret")]
     redis_url: Option<String>,
     /// What the names of all that is stored in that Redis are hashed with.
     #[arg(long, env = "CACHE_KEY_SECRET", hide_env_values = true)]
@@ -60,12 +55,7 @@ impl StackArgs {
             (Some(url), Some(key_secret)) => Redis::At { url, key_secret },
             _ => Redis::None,
         };
-        Ok(Plan {
-            ports: self.ports.into(),
-            workers: self.workers,
-            redis,
-            ..Plan::new(self.artefacts.find(programs)?)
-        })
+        Ok(Plan { ports: self.ports.into(), workers: self.workers, redis, ..Plan::new(self.artefacts.find(programs)?) })
     }
 }
 

@@ -17,16 +17,7 @@ pub(super) fn table(steps: &[Shown]) -> String {
     let width = steps.iter().map(|step| step.claim.len()).max().unwrap_or(0);
     let line = |(n, step): (usize, &Shown)| {
         let Shown { claim, seen, took } = step;
-        format!(
-            "  {}. {claim:<width$}  {:>5.1} s  {seen}",
-            n + 1,
-            took.as_secs_f64()
-        )
+        format!("  {}. {claim:<width$}  {:>5.1} s  {seen}", n + 1, took.as_secs_f64())
     };
-    steps
-        .iter()
-        .enumerate()
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n")
+    steps.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }

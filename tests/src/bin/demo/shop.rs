@@ -34,9 +34,7 @@ impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
         Self {
             status: answer.status,
-            by: answer
-                .header("x-switchyard-processor")
-                .and_then(Acquirer::named),
+            by: answer.header("x-switchyard-processor").and_then(Acquirer::named),
             cache: answer.header("x-cache").map(str::to_owned),
             body: answer.json().unwrap_or(Value::Null),
         }
@@ -46,9 +44,7 @@ impl From<Answer> for Outcome {
 impl Outcome {
     /// The id of the payment.
     pub(super) fn id(&self) -> Result<&str, Failure> {
-        Ok(self.body["id"]
-            .as_str()
-            .ok_or("the answer names no payment")?)
+        Ok(self.body["id"].as_str().ok_or("the answer names no payment")?)
     }
 
     /// One line for a failure.
@@ -61,10 +57,7 @@ impl Outcome {
 impl Shop {
     pub(super) fn new(stack: Stack) -> Self {
         // A connection per request, so that every Envoy worker gets its share of them.
-        Self {
-            stack,
-            client: Client::new(),
-        }
+        Self { stack, client: Client::new() }
     }
 
     /// Sends a request through the proxy, as this shop.
@@ -79,25 +72,16 @@ impl Shop {
             "amount": 1200, "currency": "EUR", "merchant": "demo-shop", "reference": "order-1",
             "source": {"number": card},
         });
-        self.send(Request::post("/v1/payments").json(&payment))
-            .await
+        self.send(Request::post("/v1/payments").json(&payment)).await
     }
 
     /// Charges `card` `times` times, all of which must be answered with a 201, and counts who answered.
-    pub(super) async fn pay_often(
-        &self,
-        card: &str,
-        times: u32,
-    ) -> Result<BTreeMap<Acquirer, u32>, Failure> {
+    pub(super) async fn pay_often(&self, card: &str, times: u32) -> Result<BTreeMap<Acquirer, u32>, Failure> {
         let mut by = BTreeMap::new();
         for _ in 0..times {
             let paid = self.pay(card).await?;
             match paid {
-                Outcome {
-                    status: 201,
-                    by: Some(acquirer),
-                    ..
-                } => *by.entry(acquirer).or_default() += 1,
+                Outcome { status: 201, by: Some(acquirer), .. } => *by.entry(acquirer).or_default() += 1,
                 _ => return Err(format!("a charge got {}", paid.line()).into()),
             }
         }

@@ -50,22 +50,12 @@ async fn tell_steps(shop: &Shop, steps: &mut Vec<Shown>) -> Result<(), Failure> 
     let mut began = Instant::now();
     let mut show = |claim, seen: String| {
         println!("{}. {claim}: {seen}", steps.len() + 1);
-        steps.push(Shown {
-            claim,
-            seen,
-            took: began.elapsed(),
-        });
+        steps.push(Shown { claim, seen, took: began.elapsed() });
         began = Instant::now();
     };
-    show(
-        "payments are spread by weight",
-        spread_by_weight(shop).await?,
-    );
+    show("payments are spread by weight", spread_by_weight(shop).await?);
     show("a BIN rule decides", bin_rule(shop).await?);
-    show(
-        "a failing processor is left alone, then taken back",
-        breaker(shop).await?,
-    );
+    show("a failing processor is left alone, then taken back", breaker(shop).await?);
     show("a decline is not a failure", declines(shop).await?);
     show("a capture finds its processor", captures(shop).await?);
     show("a look-up outlives its processor", look_up(shop).await?);
@@ -77,10 +67,7 @@ async fn spread_by_weight(shop: &Shop) -> Result<String, Failure> {
     let by = shop.pay_often(ANY_CARD, CHARGES).await?;
     for (acquirer, weight) in WEIGHTS {
         let took = by.get(&acquirer).copied().unwrap_or(0);
-        let (share, due) = (
-            f64::from(took) / f64::from(CHARGES),
-            f64::from(weight) / 6.0,
-        );
+        let (share, due) = (f64::from(took) / f64::from(CHARGES), f64::from(weight) / 6.0);
         ensure!(
             (share - due).abs() <= SHARE_SLACK,
             "{} took {took} of {CHARGES} charges, due are about {:.0}",
@@ -94,10 +81,7 @@ async fn spread_by_weight(shop: &Shop) -> Result<String, Failure> {
             acquirer.name()
         );
     }
-    Ok(format!(
-        "of {CHARGES} charges {} (weights 3:2:1)",
-        spread(&by)
-    ))
+    Ok(format!("of {CHARGES} charges {} (weights 3:2:1)", spread(&by)))
 }
 
 async fn bin_rule(shop: &Shop) -> Result<String, Failure> {
@@ -108,9 +92,7 @@ async fn bin_rule(shop: &Shop) -> Result<String, Failure> {
         "cards of BIN 555555 are to go to acquirer-c, but went: {}",
         spread(&by)
     );
-    Ok(format!(
-        "all {CHARGES} cards of BIN 555555 went to acquirer-c"
-    ))
+    Ok(format!("all {CHARGES} cards of BIN 555555 went to acquirer-c"))
 }
 
 async fn breaker(shop: &Shop) -> Result<String, Failure> {
@@ -121,11 +103,7 @@ async fn breaker(shop: &Shop) -> Result<String, Failure> {
     while avoided < AVOIDED_IN_A_ROW {
         let paid = shop.pay(ANY_CARD).await?;
         let now = shop.arrived(Acquirer::A).await?.charges;
-        ensure!(
-            now > reached || paid.status == 201,
-            "a charge that avoided acquirer-a got {}",
-            paid.line()
-        );
+        ensure!(now > reached || paid.status == 201, "a charge that avoided acquirer-a got {}", paid.line());
         avoided = if now == reached { avoided + 1 } else { 0 };
         reached = now;
         ensure!(
@@ -135,17 +113,11 @@ async fn breaker(shop: &Shop) -> Result<String, Failure> {
         );
     }
     let failures = reached - before;
-    ensure!(
-        failures > 0,
-        "no charge reached acquirer-a at all: nothing was shown"
-    );
+    ensure!(failures > 0, "no charge reached acquirer-a at all: nothing was shown");
     failing.set(Mode::Approve).await?;
     let recovered = Instant::now();
     while shop.arrived(Acquirer::A).await?.charges < reached + 3 {
-        ensure!(
-            recovered.elapsed() < RECOVERY_MAX,
-            "acquirer-a works again and took no payments for {RECOVERY_MAX:?}"
-        );
+        ensure!(recovered.elapsed() < RECOVERY_MAX, "acquirer-a works again and took no payments for {RECOVERY_MAX:?}");
         shop.pay(ANY_CARD).await?;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -168,17 +140,12 @@ async fn declines(shop: &Shop) -> Result<String, Failure> {
     );
     shop.set_all(Mode::Approve).await?;
     ensure!(
-        Acquirer::ALL
-            .iter()
-            .all(|acquirer| last.contains_key(acquirer)),
+        Acquirer::ALL.iter().all(|acquirer| last.contains_key(acquirer)),
         "after {CHARGES} declines ({}) a processor is avoided: {}",
         spread(&first),
         spread(&last)
     );
-    Ok(format!(
-        "after {CHARGES} declines (code 51) in a row the next {CHARGES} went to {}",
-        spread(&last)
-    ))
+    Ok(format!("after {CHARGES} declines (code 51) in a row the next {CHARGES} went to {}", spread(&last)))
 }
 
 async fn captures(shop: &Shop) -> Result<String, Failure> {
@@ -186,27 +153,17 @@ async fn captures(shop: &Shop) -> Result<String, Failure> {
     let mut by = BTreeMap::new();
     for _ in 0..PAYMENTS {
         let paid = shop.pay(ANY_CARD).await?;
-        let captured = shop
-            .send(Request::post(format!(
-                "/v1/payments/{}/capture",
-                paid.id()?
-            )))
-            .await?;
+        let captured = shop.send(Request::post(format!("/v1/payments/{}/capture", paid.id()?))).await?;
         let taker = paid.by.ok_or("no processor took the payment")?;
         ensure!(
-            captured.status == 200
-                && captured.body["captured"] == true
-                && captured.by == Some(taker),
+            captured.status == 200 && captured.body["captured"] == true && captured.by == Some(taker),
             "{} took the payment, but its capture got {}",
             taker.name(),
             captured.line()
         );
         *by.entry(taker).or_insert(0) += 1;
     }
-    Ok(format!(
-        "{PAYMENTS} captures of {PAYMENTS} reached the taker of the payment: {}",
-        spread(&by)
-    ))
+    Ok(format!("{PAYMENTS} captures of {PAYMENTS} reached the taker of the payment: {}", spread(&by)))
 }
 
 async fn look_up(shop: &Shop) -> Result<String, Failure> {
@@ -214,11 +171,7 @@ async fn look_up(shop: &Shop) -> Result<String, Failure> {
     let taker = paid.by.ok_or("no processor took the payment")?;
     let path = format!("/v1/payments/{}", paid.id()?);
     let first = shop.send(Request::get(&path)).await?;
-    ensure!(
-        first.status == 200,
-        "the first look-up got {}",
-        first.line()
-    );
+    ensure!(first.status == 200, "the first look-up got {}", first.line());
     shop.stack.processor(taker).set(Mode::Refuse).await?;
     let second = shop.send(Request::get(&path)).await?;
     shop.stack.processor(taker).set(Mode::Approve).await?;

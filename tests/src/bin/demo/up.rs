@@ -12,10 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts the stack and stays until Ctrl-C, SIGTERM or the end of a part.
 pub(super) async fn stay(plan: Plan) -> Result<(), Failure> {
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     println!("Starting ...");
     let start = Stack::start(plan);
     let mut stack = tokio::select! {
@@ -42,20 +39,11 @@ pub(super) async fn stay(plan: Plan) -> Result<(), Failure> {
 }
 
 fn welcome(stack: &Stack) -> Result<String, Failure> {
-    let (proxy, admin, cache) = (
-        stack.proxy(),
-        stack.envoy()?.admin(),
-        stack.cache_service()?,
-    );
+    let (proxy, admin, cache) = (stack.proxy(), stack.envoy()?.admin(), stack.cache_service()?);
     let (cache, cache_admin) = (cache.listen(), cache.admin());
     let processor = |acquirer: Acquirer| {
         let part = stack.processor(acquirer);
-        format!(
-            "  {:<15}http://{}  (control http://{})\n",
-            acquirer.name(),
-            part.api(),
-            part.control()
-        )
+        format!("  {:<15}http://{}  (control http://{})\n", acquirer.name(), part.api(), part.control())
     };
     let processors = Acquirer::ALL.map(processor).concat();
     let control = stack.processor(Acquirer::A).control();
