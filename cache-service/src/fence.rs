@@ -58,17 +58,9 @@ impl fmt::Display for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fence::Memory(Local { boot, begun }) => write!(f, "m{boot:x}.{:x}", begun.number()),
-            Fence::Redis(Shared {
-                local,
-                marks,
-                at_ms,
-            }) => {
+            Fence::Redis(Shared { local, marks, at_ms }) => {
                 let (boot, begun) = (local.boot, local.begun.number());
-                write!(
-                    f,
-                    "r{boot:x}.{begun:x}.{:x}.{:x}.{at_ms:x}",
-                    marks.entity, marks.key
-                )
+                write!(f, "r{boot:x}.{begun:x}.{:x}.{:x}.{at_ms:x}", marks.entity, marks.key)
             }
         }
     }
@@ -81,22 +73,12 @@ impl Fence {
         let mut numbers = rest.split('.').map(|n| u64::from_str_radix(n, 16).ok());
         let mut number = || numbers.next().flatten();
         let boot = u32::try_from(number()?).ok()?;
-        let local = Local {
-            boot,
-            begun: Generation::from_number(number()?),
-        };
+        let local = Local { boot, begun: Generation::from_number(number()?) };
         let fence = match tier {
             "m" => Fence::Memory(local),
             "r" => {
-                let marks = Marks {
-                    entity: number()?,
-                    key: number()?,
-                };
-                Fence::Redis(Shared {
-                    local,
-                    marks,
-                    at_ms: number()?,
-                })
+                let marks = Marks { entity: number()?, key: number()? };
+                Fence::Redis(Shared { local, marks, at_ms: number()? })
             }
             _ => return None,
         };
@@ -111,23 +93,10 @@ mod tests {
 
     #[test]
     fn a_fence_survives_the_wire_and_fits() {
-        let local = Local {
-            boot: u32::MAX,
-            begun: Generation::from_number((1 << 48) - 1),
-        };
+        let local = Local { boot: u32::MAX, begun: Generation::from_number((1 << 48) - 1) };
         // Redis counts in microseconds since 1970; these numbers last until the year 2242.
-        let marks = Marks {
-            entity: (1 << 53) - 1,
-            key: (1 << 53) - 1,
-        };
-        for fence in [
-            Fence::Memory(local),
-            Fence::Redis(Shared {
-                local,
-                marks,
-                at_ms: 1 << 43,
-            }),
-        ] {
+        let marks = Marks { entity: (1 << 53) - 1, key: (1 << 53) - 1 };
+        for fence in [Fence::Memory(local), Fence::Redis(Shared { local, marks, at_ms: 1 << 43 })] {
             let text = fence.to_string();
             assert!(text.len() <= FENCE_LEN_MAX, "{text}");
             assert_eq!(Fence::parse(&text), Some(fence));
@@ -136,18 +105,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_fence() {
-        for text in [
-            "",
-            "m",
-            "m1",
-            "m1.2.3",
-            "r1.2",
-            "r1.2.3.4.5.6",
-            "x1.2",
-            "m1.g",
-            "m100000000.1",
-            "é1.2",
-        ] {
+        for text in ["", "m", "m1", "m1.2.3", "r1.2", "r1.2.3.4.5.6", "x1.2", "m1.g", "m100000000.1", "é1.2"] {
             assert_eq!(Fence::parse(text), None, "{text}");
         }
     }

@@ -50,16 +50,8 @@ impl Generations {
     /// Notes for at least `remembered` entities.
     pub fn new(remembered: usize) -> Self {
         let each = NonZeroUsize::new(remembered.div_ceil(SHARDS)).unwrap_or(NonZeroUsize::MIN);
-        let shard = || {
-            RwLock::new(Shard {
-                notes: LruCache::sparse(each),
-                floor: Generation(0),
-            })
-        };
-        Self {
-            counter: AtomicU64::new(0),
-            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
-        }
+        let shard = || RwLock::new(Shard { notes: LruCache::sparse(each), floor: Generation(0) });
+        Self { counter: AtomicU64::new(0), shards: std::iter::repeat_with(shard).take(SHARDS).collect() }
     }
 
     /// The generation of a load that begins now.
@@ -94,10 +86,7 @@ impl Generations {
 
     /// The generation at which the entity was last invalidated, if that is remembered.
     pub fn remembered(&self, entity: &Key) -> Option<Generation> {
-        let shard = self
-            .shard(entity)?
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let shard = self.shard(entity)?.read().unwrap_or_else(PoisonError::into_inner);
         shard.notes.peek(entity).copied()
     }
 
@@ -123,10 +112,7 @@ mod tests {
         let after = generations.now();
         assert!(before < generations.latest(&key(1)));
         assert!(after >= generations.latest(&key(1)));
-        assert!(
-            before >= generations.latest(&key(2)),
-            "another entity is not touched"
-        );
+        assert!(before >= generations.latest(&key(2)), "another entity is not touched");
     }
 
     #[test]
@@ -139,9 +125,6 @@ mod tests {
         }
         assert_eq!(generations.remembered(&key(0)), None);
         assert!(before < generations.latest(&key(0)));
-        assert!(
-            generations.now() >= generations.latest(&key(0)),
-            "a load from now on is good"
-        );
+        assert!(generations.now() >= generations.latest(&key(0)), "a load from now on is good");
     }
 }

@@ -96,13 +96,7 @@ impl CacheService {
             None => KeySecret::kept_in(&config.data_dir)?,
         };
         let boot = getrandom::u32().map_err(|_| StartError::Random)?;
-        let records = Records::new(
-            store,
-            secret.clone(),
-            config.pin_ttl,
-            config.claim_ttl,
-            Arc::clone(&metrics),
-        );
+        let records = Records::new(store, secret.clone(), config.pin_ttl, config.claim_ttl, Arc::clone(&metrics));
         let service = Service::new(&config, secret, redis, boot, &metrics);
         let app = Arc::new(App {
             service,
@@ -113,19 +107,12 @@ impl CacheService {
             body_timeout: config.limits.body_timeout,
             draining: AtomicBool::new(false),
         });
-        Ok(Self {
-            app,
-            limits: config.limits,
-        })
+        Ok(Self { app, limits: config.limits })
     }
 
     /// Serves until `shutdown` resolves, then lets the requests in flight end. The admin listener stays until they have.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
-        let data = Server::new(
-            http::data(Arc::clone(&self.app)),
-            self.limits.clone(),
-            Trial::UntilAuthorised,
-        );
+        let data = Server::new(http::data(Arc::clone(&self.app)), self.limits.clone(), Trial::UntilAuthorised);
         let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::None);
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(listeners.admin, async {
@@ -155,11 +142,7 @@ impl CacheService {
 }
 
 /// Opens the stores and serves; for callers that bind the listeners themselves.
-pub async fn run(
-    listeners: Listeners,
-    config: Config,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), StartError> {
+pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
     CacheService::open(config)?.run(listeners, shutdown).await;
     Ok(())
 }

@@ -73,27 +73,14 @@ fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.check {
         return Ok(());
     }
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(config))
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
 }
 
 /// The HTTP libraries may not say more than warnings: what they trace holds headers, and so tokens.
 fn filter(log: &str) -> Result<EnvFilter, Box<dyn Error>> {
     let mut filter = EnvFilter::try_new(log).map_err(|e| format!("LOG: {e}"))?;
-    for library in [
-        "h2=warn",
-        "hyper=warn",
-        "hyper_util=warn",
-        "axum=warn",
-        "tower=warn",
-    ] {
+    for library in ["h2=warn", "hyper=warn", "hyper_util=warn", "axum=warn", "tower=warn"] {
         filter = filter.add_directive(library.parse()?);
     }
     Ok(filter)
@@ -101,17 +88,12 @@ fn filter(log: &str) -> Result<EnvFilter, Box<dyn Error>> {
 
 async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     // Caught from here on, so that an early signal ends the service in order too.
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (data, admin) = (config.listen, config.admin_listen);
     let service = CacheService::open(config)?;
     let listeners = Listeners::bind(data, admin).await?;
     say_ready(&listeners)?;
-    service
-        .run(listeners, told_to_stop(terminate, interrupt))
-        .await;
+    service.run(listeners, told_to_stop(terminate, interrupt)).await;
     Ok(())
 }
 
@@ -119,10 +101,7 @@ fn say_ready(listeners: &Listeners) -> std::io::Result<()> {
     let (listen, admin) = (listeners.data.local_addr()?, listeners.admin.local_addr()?);
     tracing::info!(%listen, %admin, "serving");
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        r#"{{"ready":true,"listen":"{listen}","admin":"{admin}"}}"#
-    )?;
+    writeln!(out, r#"{{"ready":true,"listen":"{listen}","admin":"{admin}"}}"#)?;
     out.flush()
 }
 

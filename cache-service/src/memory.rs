@@ -41,19 +41,10 @@ impl Memory {
     /// Whether what was loaded at `begun` is still true.
     pub fn is_true(&self, key: &Key, entity: Option<&Key>, begun: Generation) -> bool {
         match entity {
-            Some(entity) => {
-                begun
-                    >= self
-                        .generations
-                        .latest(entity)
-                        .max(self.generations.latest(key))
-            }
+            Some(entity) => begun >= self.generations.latest(entity).max(self.generations.latest(key)),
             // A plain value is forgotten when its key is invalidated; only one kept by a request that was under way can
             // come after. So what is remembered is enough, and the floor does not empty a namespace of plain values.
-            None => self
-                .generations
-                .remembered(key)
-                .is_none_or(|at| begun >= at),
+            None => self.generations.remembered(key).is_none_or(|at| begun >= at),
         }
     }
 
@@ -132,21 +123,9 @@ mod tests {
                         continue;
                     };
                     let body = Bytes::from(at.to_string());
-                    let value = Value {
-                        body,
-                        content_type: None,
-                        status: Default::default(),
-                        processor: None,
-                    };
+                    let value = Value { body, content_type: None, status: Default::default(), processor: None };
                     let expires = now + Duration::from_secs(60);
-                    let entry = Entry {
-                        value,
-                        entity: Some(entity),
-                        begun,
-                        stored: now,
-                        expires,
-                        leaves: expires,
-                    };
+                    let entry = Entry { value, entity: Some(entity), begun, stored: now, expires, leaves: expires };
                     let kept = memory.keep(value_key, Arc::new(entry), now);
                     let good = invalidated.is_none_or(|last| at > last);
                     assert!(kept.is_err() || good, "stale kept: {script:?}");
@@ -165,19 +144,10 @@ mod tests {
                 Event::Crowd => crowd.iter().for_each(|other| memory.invalidate(other)),
             }
             if let Some(found) = memory.find(&value_key, Some(&entity), now) {
-                let at: usize = std::str::from_utf8(&found.value.body)
-                    .expect("text")
-                    .parse()
-                    .expect("a step");
-                assert!(
-                    invalidated.is_none_or(|last| at > last),
-                    "stale served: {script:?}"
-                );
+                let at: usize = std::str::from_utf8(&found.value.body).expect("text").parse().expect("a step");
+                assert!(invalidated.is_none_or(|last| at > last), "stale served: {script:?}");
             }
-            assert!(
-                memory.find(&value_key, None, now).is_none(),
-                "found without its entity"
-            );
+            assert!(memory.find(&value_key, None, now).is_none(), "found without its entity");
         }
     }
 
@@ -208,24 +178,9 @@ mod tests {
         let now = Instant::now();
         let begun = memory.begin();
         memory.invalidate(&key("value"));
-        let value = Value {
-            body: Bytes::new(),
-            content_type: None,
-            status: Default::default(),
-            processor: None,
-        };
+        let value = Value { body: Bytes::new(), content_type: None, status: Default::default(), processor: None };
         let expires = now + Duration::from_secs(60);
-        let entry = Entry {
-            value,
-            entity: None,
-            begun,
-            stored: now,
-            expires,
-            leaves: expires,
-        };
-        assert_eq!(
-            memory.keep(key("value"), Arc::new(entry), now),
-            Err(Outdated)
-        );
+        let entry = Entry { value, entity: None, begun, stored: now, expires, leaves: expires };
+        assert_eq!(memory.keep(key("value"), Arc::new(entry), now), Err(Outdated));
     }
 }

@@ -15,9 +15,7 @@ pub fn holds_card_number(bytes: &[u8]) -> bool {
     let mut at = 0;
     while let Some(run) = next_run(bytes, at) {
         at = run.end;
-        let follows = joined
-            .last()
-            .is_some_and(|last| last.end + 1 == run.start && is_joint(bytes.get(last.end)));
+        let follows = joined.last().is_some_and(|last| last.end + 1 == run.start && is_joint(bytes.get(last.end)));
         if !follows {
             joined.clear();
         }
@@ -37,15 +35,8 @@ struct Run {
 
 fn next_run(bytes: &[u8], from: usize) -> Option<Run> {
     let start = from + bytes.get(from..)?.iter().position(u8::is_ascii_digit)?;
-    let len = bytes
-        .get(start..)?
-        .iter()
-        .take_while(|b| b.is_ascii_digit())
-        .count();
-    Some(Run {
-        start,
-        end: start + len,
-    })
+    let len = bytes.get(start..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+    Some(Run { start, end: start + len })
 }
 
 fn is_joint(byte: Option<&u8>) -> bool {
@@ -66,17 +57,10 @@ fn ends_card_number(bytes: &[u8], joined: &[Run]) -> bool {
         let alone = back == 0;
         let beside_letter = || {
             let before = first.start.checked_sub(1).and_then(|i| bytes.get(i));
-            [before, bytes.get(last.end)]
-                .into_iter()
-                .flatten()
-                .any(u8::is_ascii_alphabetic)
+            [before, bytes.get(last.end)].into_iter().flatten().any(u8::is_ascii_alphabetic)
         };
         let candidate = bytes.get(first.start..last.end).unwrap_or_default();
-        if DIGITS.contains(&digits)
-            && is_issued(candidate)
-            && luhn(candidate)
-            && (alone || !beside_letter())
-        {
+        if DIGITS.contains(&digits) && is_issued(candidate) && luhn(candidate) && (alone || !beside_letter()) {
             return true;
         }
     }
@@ -89,11 +73,7 @@ fn is_issued(candidate: &[u8]) -> bool {
 }
 
 fn luhn(candidate: &[u8]) -> bool {
-    let digits = candidate
-        .iter()
-        .rev()
-        .filter(|b| b.is_ascii_digit())
-        .map(|b| u32::from(b - b'0'));
+    let digits = candidate.iter().rev().filter(|b| b.is_ascii_digit()).map(|b| u32::from(b - b'0'));
     let sum: u32 = digits
         .enumerate()
         .map(|(i, d)| match (i % 2, d) {

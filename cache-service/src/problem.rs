@@ -67,69 +67,25 @@ impl Code {
     /// The word on the wire, the status and the title.
     pub fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Code::Miss => (
-                "miss",
-                StatusCode::NOT_FOUND,
-                "Nothing is cached under this key",
-            ),
-            Code::UnknownNamespace => (
-                "unknown_namespace",
-                StatusCode::NOT_FOUND,
-                "Unknown namespace",
-            ),
+            Code::Miss => ("miss", StatusCode::NOT_FOUND, "Nothing is cached under this key"),
+            Code::UnknownNamespace => ("unknown_namespace", StatusCode::NOT_FOUND, "Unknown namespace"),
             Code::MalformedKey => ("malformed_key", StatusCode::BAD_REQUEST, "Malformed key"),
-            Code::MalformedRequest => (
-                "malformed_request",
-                StatusCode::BAD_REQUEST,
-                "Malformed request",
-            ),
-            Code::Unauthorized => (
-                "unauthorized",
-                StatusCode::UNAUTHORIZED,
-                "A bearer token is required",
-            ),
-            Code::FenceOutdated => (
-                "fence_outdated",
-                StatusCode::PRECONDITION_FAILED,
-                "Invalidated since the load began",
-            ),
-            Code::ValueTooLarge => (
-                "value_too_large",
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large",
-            ),
-            Code::CardNumber => (
-                "card_number",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The value holds a card number",
-            ),
+            Code::MalformedRequest => ("malformed_request", StatusCode::BAD_REQUEST, "Malformed request"),
+            Code::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A bearer token is required"),
+            Code::FenceOutdated => {
+                ("fence_outdated", StatusCode::PRECONDITION_FAILED, "Invalidated since the load began")
+            }
+            Code::ValueTooLarge => ("value_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Code::CardNumber => ("card_number", StatusCode::UNPROCESSABLE_ENTITY, "The value holds a card number"),
             Code::NoPin => ("no_pin", StatusCode::NOT_FOUND, "No pin for this payment"),
-            Code::PinAmbiguous => (
-                "pin_ambiguous",
-                StatusCode::CONFLICT,
-                "Two processors claim this payment",
-            ),
-            Code::StoreUnavailable => (
-                "store_unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The store did not answer",
-            ),
-            Code::Overloaded => (
-                "overloaded",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many requests in flight",
-            ),
-            Code::RequestTimeout => (
-                "request_timeout",
-                StatusCode::REQUEST_TIMEOUT,
-                "The request came too slowly",
-            ),
+            Code::PinAmbiguous => ("pin_ambiguous", StatusCode::CONFLICT, "Two processors claim this payment"),
+            Code::StoreUnavailable => {
+                ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store did not answer")
+            }
+            Code::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Too many requests in flight"),
+            Code::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT, "The request came too slowly"),
             Code::NotFound => ("not_found", StatusCode::NOT_FOUND, "No such path"),
-            Code::MethodNotAllowed => (
-                "method_not_allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "Method not allowed",
-            ),
+            Code::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
             Code::NotReady => ("not_ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready"),
         }
     }
@@ -146,11 +102,7 @@ pub struct Problem {
 impl Problem {
     /// A problem; `detail` says in a sentence what to change.
     pub fn new(code: Code, detail: &'static str) -> Self {
-        Self {
-            code,
-            detail,
-            header: None,
-        }
+        Self { code, detail, header: None }
     }
 
     /// Adds a header to the answer.
@@ -176,10 +128,7 @@ impl IntoResponse for Problem {
         });
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -207,10 +156,7 @@ mod tests {
 
     /// Adding a variant without listing it breaks this match's twin below.
     fn place(code: Code) -> usize {
-        Code::ALL
-            .iter()
-            .position(|c| *c == code)
-            .expect("every code stands in ALL")
+        Code::ALL.iter().position(|c| *c == code).expect("every code stands in ALL")
     }
 
     #[test]
@@ -222,12 +168,7 @@ mod tests {
         for (i, code) in Code::ALL.iter().enumerate() {
             assert_eq!(place(*code), i);
             assert_eq!(*code as usize, i);
-            assert!(
-                code.parts()
-                    .0
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_')
-            );
+            assert!(code.parts().0.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
             assert!(code.parts().1.as_u16() >= 400);
         }
     }

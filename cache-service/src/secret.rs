@@ -67,19 +67,13 @@ impl KeySecret {
             return Err(SecretError::Short);
         }
         // HMAC takes keys of any length.
-        Hmac::new_from_slice(secret)
-            .map(Self)
-            .map_err(|_| SecretError::Short)
+        Hmac::new_from_slice(secret).map(Self).map_err(|_| SecretError::Short)
     }
 
     /// Reads the secret kept in `data_dir`, or makes one there that only the owner may read.
     pub fn kept_in(data_dir: &Path) -> Result<Self, SecretError> {
         let path = data_dir.join(Self::FILE);
-        let made = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         match made {
             Ok(mut file) => {
                 let mut bytes = [0; 32];
@@ -136,11 +130,7 @@ impl Tokens {
             }
             digests.push(Sha256::digest(token).into());
         }
-        if digests.is_empty() {
-            Err(TokenError::None)
-        } else {
-            Ok(Self(digests))
-        }
+        if digests.is_empty() { Err(TokenError::None) } else { Ok(Self(digests)) }
     }
 
     /// Whether the token is one of them. Takes the same time whichever it is, and whether it is.
@@ -166,17 +156,10 @@ mod tests {
     fn a_generated_secret_is_private_and_kept() {
         let dir = tempfile::tempdir().expect("tempdir");
         let key = decision::lookup::KeyBuilder::new("t").finish();
-        let first = KeySecret::kept_in(dir.path())
-            .expect("made")
-            .digest("pin", &key);
-        let again = KeySecret::kept_in(dir.path())
-            .expect("read")
-            .digest("pin", &key);
+        let first = KeySecret::kept_in(dir.path()).expect("made").digest("pin", &key);
+        let again = KeySecret::kept_in(dir.path()).expect("read").digest("pin", &key);
         assert_eq!(first, again);
-        let mode = fs::metadata(dir.path().join(KeySecret::FILE))
-            .expect("file")
-            .permissions()
-            .mode();
+        let mode = fs::metadata(dir.path().join(KeySecret::FILE)).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 

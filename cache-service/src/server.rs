@@ -42,16 +42,10 @@ pub struct Listeners {
 impl Listeners {
     /// Binds both; port 0 takes a free one.
     pub async fn bind(data: SocketAddr, admin: SocketAddr) -> io::Result<Self> {
-        let named = |what: &str, at: SocketAddr, e: io::Error| {
-            io::Error::new(e.kind(), format!("{what} {at}: {e}"))
-        };
+        let named = |what: &str, at: SocketAddr, e: io::Error| io::Error::new(e.kind(), format!("{what} {at}: {e}"));
         Ok(Self {
-            data: TcpListener::bind(data)
-                .await
-                .map_err(|e| named("listen", data, e))?,
-            admin: TcpListener::bind(admin)
-                .await
-                .map_err(|e| named("admin_listen", admin, e))?,
+            data: TcpListener::bind(data).await.map_err(|e| named("listen", data, e))?,
+            admin: TcpListener::bind(admin).await.map_err(|e| named("admin_listen", admin, e))?,
         })
     }
 }
@@ -88,12 +82,7 @@ impl Server {
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
             .keep_alive_interval(Duration::from_secs(30));
-        Arc::new(Self {
-            router,
-            http,
-            limits,
-            trial,
-        })
+        Arc::new(Self { router, http, limits, trial })
     }
 
     /// Accepts until `stop` resolves; then lets the requests in flight end within the drain time.
@@ -122,14 +111,9 @@ impl Server {
         drop(listener);
         let ended = async {
             graceful.shutdown().await;
-            let _ = places
-                .acquire_many(u32::try_from(bound).unwrap_or(u32::MAX))
-                .await;
+            let _ = places.acquire_many(u32::try_from(bound).unwrap_or(u32::MAX)).await;
         };
-        if tokio::time::timeout(self.limits.drain, ended)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.limits.drain, ended).await.is_err() {
             tracing::warn!("requests still in flight at the end of the drain time are cut off");
         }
     }
@@ -144,11 +128,7 @@ impl Server {
             let router = router.clone();
             async move { Ok::<_, Infallible>(answer(router, request).await) }
         });
-        let served = watcher.watch(
-            self.http
-                .serve_connection(TokioIo::new(stream), service)
-                .into_owned(),
-        );
+        let served = watcher.watch(self.http.serve_connection(TokioIo::new(stream), service).into_owned());
         tokio::pin!(served);
         let on_trial = async {
             tokio::time::sleep(self.limits.head_timeout).await;
@@ -172,10 +152,7 @@ async fn answer(router: Router, request: Request<Incoming>) -> axum::response::R
 }
 
 /// Waits for a place and then for a connection. Cancel-safe: nothing is accepted that is not returned.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, place)),

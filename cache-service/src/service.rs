@@ -87,13 +87,7 @@ pub enum Refusal {
 
 impl Service {
     /// Empty memories for the configured namespaces.
-    pub fn new(
-        config: &Config,
-        secret: KeySecret,
-        redis: Option<Arc<Redis>>,
-        boot: u32,
-        metrics: &Metrics,
-    ) -> Self {
+    pub fn new(config: &Config, secret: KeySecret, redis: Option<Arc<Redis>>, boot: u32, metrics: &Metrics) -> Self {
         let space = |(name, bounds): (&Namespace, &Space)| {
             let cache: Box<dyn Cache> = match bounds.policy {
                 Policy::Lru => Box::new(Lru::new(bounds.bytes, bounds.value_bytes_max)),
@@ -108,13 +102,7 @@ impl Service {
             (name.clone(), state)
         };
         let spaces = config.namespaces.iter().map(space).collect();
-        Self {
-            spaces,
-            redis,
-            secret,
-            memory_ttl_max: config.memory_ttl_max,
-            boot,
-        }
+        Self { spaces, redis, secret, memory_ttl_max: config.memory_ttl_max, boot }
     }
 
     /// The namespace, if the configuration names it.
@@ -140,11 +128,7 @@ impl Service {
                 return Found::Hit(hit(entry, Instant::now()));
             }
             space.metrics.lookup(Lookup::Miss);
-            let shared = Shared {
-                local: self.local(begun),
-                marks: reading.marks,
-                at_ms: wall_ms(),
-            };
+            let shared = Shared { local: self.local(begun), marks: reading.marks, at_ms: wall_ms() };
             return Found::Miss(Fence::Redis(shared));
         }
         space.metrics.lookup(Lookup::Miss);
@@ -161,18 +145,11 @@ impl Service {
             return Err(Refusal::CardNumber);
         }
         let done = self.store_true(space, key, offer).await;
-        space
-            .metrics
-            .store(*done.as_ref().unwrap_or(&Store::Outdated));
+        space.metrics.store(*done.as_ref().unwrap_or(&Store::Outdated));
         done.map(|_| ()).map_err(|Outdated| Refusal::Outdated)
     }
 
-    async fn store_true(
-        &self,
-        space: &SpaceState,
-        key: &Key,
-        offer: Offer,
-    ) -> Result<Store, Outdated> {
+    async fn store_true(&self, space: &SpaceState, key: &Key, offer: Offer) -> Result<Store, Outdated> {
         let ttl = offer.ttl.min(space.bounds.ttl_max);
         let entity = offer.entity.map(|(entity, _)| entity);
         // Where the load began, for the memory (`None`: at another node) and for Redis.
@@ -186,15 +163,8 @@ impl Service {
         let mut result = Store::Stored;
         if let Some(redis) = &self.redis {
             let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            let stored = Stored {
-                value: offer.value.clone(),
-                marks,
-                ttl_ms,
-            };
-            match redis
-                .store(&self.address(space, key, entity.as_ref()), &stored)
-                .await
-            {
+            let stored = Stored { value: offer.value.clone(), marks, ttl_ms };
+            match redis.store(&self.address(space, key, entity.as_ref()), &stored).await {
                 Ok(Storing::Stored) => {}
                 Ok(Storing::Outdated) => return Err(Outdated),
                 Err(Unavailable) => result = Store::MemoryOnly,
@@ -221,13 +191,10 @@ impl Service {
             space.metrics.store(Store::Invalidated);
             return Ok(());
         };
-        let done = redis
-            .invalidate(&self.secret.digest(&space.realm, key), space.bounds.ttl_max)
-            .await;
+        let done = redis.invalidate(&self.secret.digest(&space.realm, key), space.bounds.ttl_max).await;
         space.memory.invalidate(key);
         let here = |_: &Unavailable| space.metrics.store(Store::InvalidatedHere);
-        done.inspect(|()| space.metrics.store(Store::Invalidated))
-            .inspect_err(here)
+        done.inspect(|()| space.metrics.store(Store::Invalidated)).inspect_err(here)
     }
 
     /// Does the memories' due work. Called a few times a second.
@@ -237,18 +204,14 @@ impl Service {
 
     /// Brings the gauges up to date.
     pub fn measure(&self) {
-        self.spaces
-            .values()
-            .for_each(|space| space.metrics.size(space.memory.size()));
+        self.spaces.values().for_each(|space| space.metrics.size(space.memory.size()));
     }
 
     /// Where the load of a fence began, if the fence proves anything here.
     fn accept(&self, fence: Option<Fence>) -> Option<(Option<Generation>, Marks)> {
         let known = |local: Local| (local.boot == self.boot).then_some(local.begun);
         match (fence?, &self.redis) {
-            (Fence::Memory(local), None) => {
-                known(local).map(|begun| (Some(begun), Marks::default()))
-            }
+            (Fence::Memory(local), None) => known(local).map(|begun| (Some(begun), Marks::default())),
             (Fence::Redis(shared), Some(_)) => {
                 let age = Duration::from_millis(wall_ms().saturating_sub(shared.at_ms));
                 // Another node's generations mean nothing here: its value goes to Redis and not into this memory.
@@ -271,8 +234,7 @@ impl Service {
         let now = Instant::now();
         let age = Duration::from_millis(stored.ttl_ms).saturating_sub(left);
         let since = now.checked_sub(age).unwrap_or(now);
-        let entry =
-            Arc::new(self.entry(stored.value, entity.copied(), begun, since, now + left, now));
+        let entry = Arc::new(self.entry(stored.value, entity.copied(), begun, since, now + left, now));
         // Not kept if it was invalidated meanwhile; served all the same, as the look-up began before.
         let _ = space.memory.keep(*key, Arc::clone(&entry), now);
         entry
@@ -288,34 +250,17 @@ impl Service {
         now: Instant,
     ) -> Entry {
         let shared = self.redis.is_some() && entity.is_some();
-        let leaves = if shared {
-            expires.min(now + self.memory_ttl_max)
-        } else {
-            expires
-        };
-        Entry {
-            value,
-            entity,
-            begun,
-            stored,
-            expires,
-            leaves,
-        }
+        let leaves = if shared { expires.min(now + self.memory_ttl_max) } else { expires };
+        Entry { value, entity, begun, stored, expires, leaves }
     }
 
     fn address(&self, space: &SpaceState, key: &Key, entity: Option<&Key>) -> Address {
         let digest = |key| self.secret.digest(&space.realm, key);
-        Address {
-            key: digest(key),
-            entity: entity.map(digest),
-        }
+        Address { key: digest(key), entity: entity.map(digest) }
     }
 
     fn local(&self, begun: Generation) -> Local {
-        Local {
-            boot: self.boot,
-            begun,
-        }
+        Local { boot: self.boot, begun }
     }
 }
 
@@ -327,8 +272,6 @@ fn hit(entry: Arc<Entry>, now: Instant) -> Hit {
 
 /// Milliseconds since 1970.
 fn wall_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

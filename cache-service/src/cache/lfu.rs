@@ -27,13 +27,7 @@ impl moka::Expiry<Key, Arc<Entry>> for Leaves {
     }
 
     // The default would leave a replaced entry the time of the one before it.
-    fn expire_after_update(
-        &self,
-        _: &Key,
-        entry: &Arc<Entry>,
-        now: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
+    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry>, now: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(entry.leaves.saturating_duration_since(now))
     }
 }
@@ -53,11 +47,7 @@ impl Lfu {
                 }
             })
             .build();
-        Self {
-            entries,
-            bytes_max: bytes,
-            evictions,
-        }
+        Self { entries, bytes_max: bytes, evictions }
     }
 }
 
@@ -86,10 +76,6 @@ impl Cache for Lfu {
     fn size(&self) -> Size {
         self.tend();
         let evictions = self.evictions.load(Ordering::Relaxed);
-        Size {
-            bytes: self.entries.weighted_size(),
-            entries: self.entries.entry_count(),
-            evictions,
-        }
+        Size { bytes: self.entries.weighted_size(), entries: self.entries.entry_count(), evictions }
     }
 }

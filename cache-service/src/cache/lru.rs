@@ -30,28 +30,15 @@ struct Shard {
 impl Lru {
     /// Room for `bytes` in all; a value takes up to `value_bytes_max`, which decides into how many shards it is cut.
     pub fn new(bytes: u64, value_bytes_max: usize) -> Self {
-        let largest = (value_bytes_max as u64)
-            .saturating_mul(LARGEST_PER_SHARD)
-            .max(1);
+        let largest = (value_bytes_max as u64).saturating_mul(LARGEST_PER_SHARD).max(1);
         let count = (bytes / largest).clamp(1, SHARDS_MAX);
-        let shard = |_| {
-            Mutex::new(Shard {
-                entries: LruCache::unbounded(),
-                bytes: 0,
-                evictions: 0,
-            })
-        };
-        Self {
-            shards: (0..count).map(shard).collect(),
-            bytes_max: bytes / count,
-        }
+        let shard = |_| Mutex::new(Shard { entries: LruCache::unbounded(), bytes: 0, evictions: 0 });
+        Self { shards: (0..count).map(shard).collect(), bytes_max: bytes / count }
     }
 
     fn shard(&self, key: &Key) -> Option<MutexGuard<'_, Shard>> {
         // The byte is one of a SHA-256: as good as a hash of the key.
-        let shard = self
-            .shards
-            .get(usize::from(key.as_bytes()[1]) % self.shards.len())?;
+        let shard = self.shards.get(usize::from(key.as_bytes()[1]) % self.shards.len())?;
         Some(lock(shard))
     }
 }
@@ -107,13 +94,10 @@ impl Cache for Lru {
     }
 
     fn size(&self) -> Size {
-        self.shards
-            .iter()
-            .map(lock)
-            .fold(Size::default(), |sum, shard| Size {
-                bytes: sum.bytes + shard.bytes,
-                entries: sum.entries + shard.entries.len() as u64,
-                evictions: sum.evictions + shard.evictions,
-            })
+        self.shards.iter().map(lock).fold(Size::default(), |sum, shard| Size {
+            bytes: sum.bytes + shard.bytes,
+            entries: sum.entries + shard.entries.len() as u64,
+            evictions: sum.evictions + shard.evictions,
+        })
     }
 }

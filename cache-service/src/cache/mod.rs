@@ -87,44 +87,19 @@ mod tests {
 
     fn entry(len: usize, ttl: Duration, now: Instant) -> Arc<Entry> {
         let body = Bytes::from(vec![b'x'; len]);
-        let value = Value {
-            body,
-            content_type: None,
-            status: Default::default(),
-            processor: None,
-        };
+        let value = Value { body, content_type: None, status: Default::default(), processor: None };
         let begun = Generation::from_number(0);
-        Arc::new(Entry {
-            value,
-            entity: None,
-            begun,
-            stored: now,
-            expires: now + ttl,
-            leaves: now + ttl,
-        })
+        Arc::new(Entry { value, entity: None, begun, stored: now, expires: now + ttl, leaves: now + ttl })
     }
 
     fn what_is_kept_is_found(cache: &dyn Cache) {
         let now = Instant::now();
         cache.keep(key(1), entry(10, TTL, now), now);
-        assert_eq!(
-            cache.find(&key(1), now).map(|e| e.value.body.len()),
-            Some(10)
-        );
+        assert_eq!(cache.find(&key(1), now).map(|e| e.value.body.len()), Some(10));
         assert!(cache.find(&key(2), now).is_none());
         cache.keep(key(1), entry(20, TTL, now), now);
-        assert_eq!(
-            cache.find(&key(1), now).map(|e| e.value.body.len()),
-            Some(20)
-        );
-        assert_eq!(
-            cache.size(),
-            Size {
-                bytes: 20 + 32 + 64,
-                entries: 1,
-                evictions: 0
-            }
-        );
+        assert_eq!(cache.find(&key(1), now).map(|e| e.value.body.len()), Some(20));
+        assert_eq!(cache.size(), Size { bytes: 20 + 32 + 64, entries: 1, evictions: 0 });
         cache.forget(&key(1));
         assert!(cache.find(&key(1), now).is_none());
         assert_eq!(cache.size(), Size::default());
@@ -133,11 +108,7 @@ mod tests {
     fn what_has_expired_is_not(cache: &dyn Cache) {
         let now = Instant::now();
         cache.keep(key(1), entry(10, TTL, now), now);
-        assert!(
-            cache
-                .find(&key(1), now + TTL - Duration::from_millis(1))
-                .is_some()
-        );
+        assert!(cache.find(&key(1), now + TTL - Duration::from_millis(1)).is_some());
         assert!(cache.find(&key(1), now + TTL).is_none());
         // A shorter life in place of a longer one.
         cache.keep(key(2), entry(10, TTL, now), now);
@@ -153,10 +124,7 @@ mod tests {
         let size = cache.size();
         assert!(size.bytes <= 65_536, "{size:?}");
         assert!(size.entries > 10, "{size:?}");
-        assert!(
-            size.evictions > 0 && size.evictions + size.entries <= 1_000,
-            "{size:?}"
-        );
+        assert!(size.evictions > 0 && size.evictions + size.entries <= 1_000, "{size:?}");
         assert_eq!(size.bytes, size.entries * (1_000 + 32 + 64));
     }
 
@@ -164,10 +132,7 @@ mod tests {
         let now = Instant::now();
         cache.keep(key(1), entry(10, TTL, now), now);
         cache.keep(key(1), entry(65_536, TTL, now), now);
-        assert!(
-            cache.find(&key(1), now).is_none(),
-            "neither the large one nor the one before it"
-        );
+        assert!(cache.find(&key(1), now).is_none(), "neither the large one nor the one before it");
         assert_eq!(cache.size().entries, 0);
     }
 

@@ -163,9 +163,7 @@ pub enum ConfigError {
     #[error("CACHE_KEY_SECRET or key_secret_file: {0}")]
     Secret(#[from] SecretError),
     /// Nodes would not find each other's values.
-    #[error(
-        "with REDIS_URL, set CACHE_KEY_SECRET or key_secret_file: every node on one Redis must hash keys alike"
-    )]
+    #[error("with REDIS_URL, set CACHE_KEY_SECRET or key_secret_file: every node on one Redis must hash keys alike")]
     SecretRequired,
     /// Not an address of Redis.
     #[error("REDIS_URL: not of the form redis://HOST:PORT or unix:///PATH")]
@@ -174,28 +172,17 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads the file, if one is named, and lets the overrides and secrets go before it.
-    pub fn load(
-        path: Option<&Path>,
-        overrides: Overrides,
-        secrets: Secrets,
-    ) -> Result<Self, ConfigError> {
+    pub fn load(path: Option<&Path>, overrides: Overrides, secrets: Secrets) -> Result<Self, ConfigError> {
         let raw = match path {
-            Some(path) => toml::from_str(&read(path)?).map_err(|error| ConfigError::Syntax {
-                path: path.to_owned(),
-                error: Box::new(error),
-            })?,
+            Some(path) => toml::from_str(&read(path)?)
+                .map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })?,
             None => Raw::default(),
         };
         let source_name = path.map_or("defaults".to_owned(), |p| p.display().to_string());
         Self::new(raw, overrides, secrets, &source_name)
     }
 
-    fn new(
-        raw: Raw,
-        overrides: Overrides,
-        secrets: Secrets,
-        source_name: &str,
-    ) -> Result<Self, ConfigError> {
+    fn new(raw: Raw, overrides: Overrides, secrets: Secrets, source_name: &str) -> Result<Self, ConfigError> {
         let check = Check { source_name };
         let given = |text: Option<String>| text.filter(|t| !t.trim().is_empty());
         let mut listen = overrides.listen.unwrap_or(raw.listen);
@@ -203,12 +190,7 @@ impl Config {
         let mut admin_listen = raw.admin_listen;
         admin_listen.set_port(overrides.admin_port.unwrap_or(admin_listen.port()));
 
-        let token_file = raw
-            .token_file
-            .as_deref()
-            .map(read)
-            .transpose()?
-            .unwrap_or_default();
+        let token_file = raw.token_file.as_deref().map(read).transpose()?.unwrap_or_default();
         let token = given(secrets.token).unwrap_or_default();
         let tokens = Tokens::new(token_file.lines().chain([token.as_str()]))?;
 
@@ -217,23 +199,14 @@ impl Config {
             (None, Some(path)) => Some(KeySecret::new(&read(path)?)?),
             (None, None) => None,
         };
-        let redis = given(secrets.redis_url)
-            .map(|url| redis_url(&url))
-            .transpose()?;
+        let redis = given(secrets.redis_url).map(|url| redis_url(&url)).transpose()?;
         if redis.is_some() && key_secret.is_none() {
             return Err(ConfigError::SecretRequired);
         }
 
-        check.within(
-            "namespaces",
-            raw.namespaces.len() as u64,
-            1..=NAMESPACES_MAX as u64,
-        )?;
-        let namespaces = raw
-            .namespaces
-            .iter()
-            .map(|(name, space)| check.space(name, space))
-            .collect::<Result<_, _>>()?;
+        check.within("namespaces", raw.namespaces.len() as u64, 1..=NAMESPACES_MAX as u64)?;
+        let namespaces =
+            raw.namespaces.iter().map(|(name, space)| check.space(name, space)).collect::<Result<_, _>>()?;
         Ok(Self {
             listen,
             admin_listen,
@@ -250,10 +223,8 @@ impl Config {
                 idle_timeout: check.millis("limits.idle_timeout_ms", raw.limits.idle_timeout_ms)?,
                 drain: check.millis("limits.drain_ms", raw.limits.drain_ms)?,
             },
-            lookup_deadline: check
-                .millis("redis.lookup_deadline_ms", raw.redis.lookup_deadline_ms)?,
-            record_deadline: check
-                .millis("redis.record_deadline_ms", raw.redis.record_deadline_ms)?,
+            lookup_deadline: check.millis("redis.lookup_deadline_ms", raw.redis.lookup_deadline_ms)?,
+            record_deadline: check.millis("redis.record_deadline_ms", raw.redis.record_deadline_ms)?,
             pin_ttl: check.days("records.pin_ttl_days", raw.records.pin_ttl_days)?,
             claim_ttl: check.days("records.claim_ttl_days", raw.records.claim_ttl_days)?,
             namespaces,
@@ -262,10 +233,7 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|error| ConfigError::Read {
-        path: path.to_owned(),
-        error,
-    })
+    fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })
 }
 
 /// A peer that acknowledges nothing for this long is gone, as far as the kernel is concerned.
@@ -275,20 +243,10 @@ const REDIS_TCP_TIMEOUT: Duration = Duration::from_secs(2);
 fn redis_url(url: &str) -> Result<RedisUrl, ConfigError> {
     use redis::IntoConnectionInfo;
     use redis::io::tcp::TcpSettings;
-    let info = url
-        .trim()
-        .into_connection_info()
-        .map_err(|_| ConfigError::RedisUrl)?;
-    let resp3 = info
-        .redis_settings()
-        .clone()
-        .set_protocol(redis::ProtocolVersion::RESP3);
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_user_timeout(REDIS_TCP_TIMEOUT);
-    Ok(RedisUrl(
-        info.set_redis_settings(resp3).set_tcp_settings(tcp),
-    ))
+    let info = url.trim().into_connection_info().map_err(|_| ConfigError::RedisUrl)?;
+    let resp3 = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
+    let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(REDIS_TCP_TIMEOUT);
+    Ok(RedisUrl(info.set_redis_settings(resp3).set_tcp_settings(tcp)))
 }
 
 /// Turns raw fields into bounded ones, or says which is wrong.
@@ -298,36 +256,21 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn wrong(&self, field: &str, reason: &'static str) -> ConfigError {
-        ConfigError::Field {
-            source_name: self.source_name.to_owned(),
-            field: field.to_owned(),
-            reason,
-        }
+        ConfigError::Field { source_name: self.source_name.to_owned(), field: field.to_owned(), reason }
     }
 
-    fn within(
-        &self,
-        field: &str,
-        n: u64,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Result<u64, ConfigError> {
-        if range.contains(&n) {
-            Ok(n)
-        } else {
-            Err(self.wrong(field, "out of its range (zero, or far too large)"))
-        }
+    fn within(&self, field: &str, n: u64, range: std::ops::RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        if range.contains(&n) { Ok(n) } else { Err(self.wrong(field, "out of its range (zero, or far too large)")) }
     }
 
     /// 1 ms to a year.
     fn millis(&self, field: &str, ms: u64) -> Result<Duration, ConfigError> {
-        self.within(field, ms, 1..=366 * 24 * 3_600 * 1_000)
-            .map(Duration::from_millis)
+        self.within(field, ms, 1..=366 * 24 * 3_600 * 1_000).map(Duration::from_millis)
     }
 
     /// A day to ten years.
     fn days(&self, field: &str, days: u64) -> Result<Duration, ConfigError> {
-        self.within(field, days, 1..=3_660)
-            .map(|days| Duration::from_secs(days * 24 * 3_600))
+        self.within(field, days, 1..=3_660).map(|days| Duration::from_secs(days * 24 * 3_600))
     }
 
     fn count(&self, field: &str, n: usize) -> Result<usize, ConfigError> {
@@ -337,27 +280,15 @@ impl Check<'_> {
     fn space(&self, name: &str, raw: &RawNamespace) -> Result<(Namespace, Space), ConfigError> {
         let field = |part: &str| format!("namespaces.{name}.{part}");
         let namespace: Namespace = name.parse().map_err(|_: MalformedNamespace| {
-            self.wrong(
-                &format!("namespaces.{name}"),
-                "a namespace is 1 to 32 of a-z, 0-9 and _",
-            )
+            self.wrong(&format!("namespaces.{name}"), "a namespace is 1 to 32 of a-z, 0-9 and _")
         })?;
-        self.within(
-            &field("value_bytes_max"),
-            raw.value_bytes_max as u64,
-            1..=BODY_BYTES_MAX as u64,
-        )?;
+        self.within(&field("value_bytes_max"), raw.value_bytes_max as u64, 1..=BODY_BYTES_MAX as u64)?;
         let largest = (raw.value_bytes_max + size_of::<Key>()) as u64 + OVERHEAD;
         if raw.bytes < largest {
             return Err(self.wrong(&field("bytes"), "no room for one value of value_bytes_max"));
         }
         let ttl_max = self.millis(&field("ttl_max_ms"), raw.ttl_max_ms)?;
-        let space = Space {
-            policy: raw.policy,
-            bytes: raw.bytes,
-            ttl_max,
-            value_bytes_max: raw.value_bytes_max,
-        };
+        let space = Space { policy: raw.policy, bytes: raw.bytes, ttl_max, value_bytes_max: raw.value_bytes_max };
         Ok((namespace, space))
     }
 }

@@ -117,11 +117,7 @@ impl Default for Raw {
             ttl_max_ms: 7 * DAY_MS,
             value_bytes_max: value_bytes_max(),
         };
-        let payment_status = RawNamespace {
-            policy: Policy::Lru,
-            ttl_max_ms: 10 * MINUTE_MS,
-            ..bin.clone()
-        };
+        let payment_status = RawNamespace { policy: Policy::Lru, ttl_max_ms: 10 * MINUTE_MS, ..bin.clone() };
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 8082)),
@@ -133,11 +129,7 @@ impl Default for Raw {
             limits: RawLimits::default(),
             redis: RawRedis::default(),
             records: RawRecords::default(),
-            namespaces: [
-                ("bin".to_owned(), bin),
-                ("payment_status".to_owned(), payment_status),
-            ]
-            .into(),
+            namespaces: [("bin".to_owned(), bin), ("payment_status".to_owned(), payment_status)].into(),
         }
     }
 }
@@ -160,19 +152,13 @@ impl Default for RawLimits {
 impl Default for RawRedis {
     fn default() -> Self {
         // A look-up must beat the processor, which takes hundreds of milliseconds; a record guards money and may wait.
-        Self {
-            lookup_deadline_ms: 25,
-            record_deadline_ms: 250,
-        }
+        Self { lookup_deadline_ms: 25, record_deadline_ms: 250 }
     }
 }
 
 impl Default for RawRecords {
     fn default() -> Self {
         // Card networks take disputes for up to 540 days; processors keep idempotency keys for 1 to 30 days.
-        Self {
-            pin_ttl_days: 540,
-            claim_ttl_days: 30,
-        }
+        Self { pin_ttl_days: 540, claim_ttl_days: 30 }
     }
 }

@@ -3,10 +3,7 @@ use super::*;
 const SHIPPED: &str = include_str!("../../cache-service.toml");
 
 fn token() -> Secrets {
-    Secrets {
-        token: Some("token".to_owned()),
-        ..Default::default()
-    }
+    Secrets { token: Some("token".to_owned()), ..Default::default() }
 }
 
 fn load(text: &str, secrets: Secrets) -> Result<Config, ConfigError> {
@@ -29,10 +26,7 @@ fn the_shipped_file_names_every_field() {
     for field in ["token_file", "key_secret_file"] {
         assert!(SHIPPED.contains(&format!("# {field} = ")), "{field}");
     }
-    for (text, field) in [
-        ("memory_ttl_max_ms", "memory_ttl_max_ms = 1000"),
-        ("drain_ms", "drain_ms = 10000"),
-    ] {
+    for (text, field) in [("memory_ttl_max_ms", "memory_ttl_max_ms = 1000"), ("drain_ms", "drain_ms = 10000")] {
         assert!(SHIPPED.contains(field), "{text}");
     }
 }
@@ -42,74 +36,37 @@ fn errors_name_the_field_and_the_file() {
     for (text, words) in [
         ("colour = 1", "colour"),
         ("[limits]\nin_flight = 0", "limits.in_flight"),
-        (
-            "[redis]\nlookup_deadline_ms = 0",
-            "redis.lookup_deadline_ms",
-        ),
-        (
-            "[namespaces.BIN]\npolicy = \"lru\"\nbytes = 1\nttl_max_ms = 1",
-            "namespaces.BIN",
-        ),
-        (
-            "[namespaces.bin]\npolicy = \"lru\"\nbytes = 1\nttl_max_ms = 1",
-            "namespaces.bin.bytes",
-        ),
-        (
-            "[namespaces.bin]\npolicy = \"fifo\"\nbytes = 1\nttl_max_ms = 1",
-            "policy",
-        ),
-        (
-            "token_file = \"/nonexistent/tokens\"",
-            "/nonexistent/tokens",
-        ),
+        ("[redis]\nlookup_deadline_ms = 0", "redis.lookup_deadline_ms"),
+        ("[namespaces.BIN]\npolicy = \"lru\"\nbytes = 1\nttl_max_ms = 1", "namespaces.BIN"),
+        ("[namespaces.bin]\npolicy = \"lru\"\nbytes = 1\nttl_max_ms = 1", "namespaces.bin.bytes"),
+        ("[namespaces.bin]\npolicy = \"fifo\"\nbytes = 1\nttl_max_ms = 1", "policy"),
+        ("token_file = \"/nonexistent/tokens\"", "/nonexistent/tokens"),
     ] {
         let error = load(text, token()).expect_err(text).to_string();
         assert!(error.contains(words), "{error}");
-        assert!(
-            error.contains("c.toml") || error.contains("/nonexistent"),
-            "{error}"
-        );
+        assert!(error.contains("c.toml") || error.contains("/nonexistent"), "{error}");
     }
 }
 
 #[test]
 fn what_is_missing_is_said() {
-    let error = load("", Secrets::default())
-        .expect_err("no token")
-        .to_string();
+    let error = load("", Secrets::default()).expect_err("no token").to_string();
     assert!(error.contains("CACHE_TOKEN"), "{error}");
-    let redis = Secrets {
-        redis_url: Some("redis://127.0.0.1:1".to_owned()),
-        ..token()
-    };
+    let redis = Secrets { redis_url: Some("redis://127.0.0.1:1".to_owned()), ..token() };
     let error = load("", redis.clone()).expect_err("no secret").to_string();
     assert!(error.contains("CACHE_KEY_SECRET"), "{error}");
-    let short = Secrets {
-        key_secret: Some("short".to_owned()),
-        ..redis.clone()
-    };
+    let short = Secrets { key_secret: Some("short".to_owned()), ..redis.clone() };
     assert!(load("", short).is_err());
-    let enough = Secrets {
-        key_secret: Some("0123456789abcdef".to_owned()),
-        ..redis
-    };
+    let enough = Secrets { key_secret: Some("0123456789abcdef".to_owned()), ..redis };
     assert!(load("", enough).expect("complete").redis.is_some());
-    let wrong = Secrets {
-        redis_url: Some("http://user:secret@host".to_owned()),
-        ..token()
-    };
+    let wrong = Secrets { redis_url: Some("http://user:secret@host".to_owned()), ..token() };
     let error = load("", wrong).expect_err("no Redis address").to_string();
     assert!(!error.contains("secret@"), "{error}");
 }
 
 #[test]
 fn overrides_go_before_the_file() {
-    let overrides = Overrides {
-        port: Some(0),
-        admin_port: Some(1),
-        data_dir: Some("d".into()),
-        listen: None,
-    };
+    let overrides = Overrides { port: Some(0), admin_port: Some(1), data_dir: Some("d".into()), listen: None };
     let config = Config::load(None, overrides, token()).expect("valid");
     assert_eq!(config.listen.to_string(), "127.0.0.1:0");
     assert_eq!(config.admin_listen.to_string(), "127.0.0.1:1");

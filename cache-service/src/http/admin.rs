@@ -20,10 +20,7 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
     if app.draining.load(Ordering::Relaxed) {
-        return Err(Problem::new(
-            Code::NotReady,
-            "Draining: the service was told to stop.",
-        ));
+        return Err(Problem::new(Code::NotReady, "Draining: the service was told to stop."));
     }
     let lost = |Unavailable| Problem::new(Code::NotReady, "The record store does not answer.");
     app.records.ready().await.map_err(lost)?;

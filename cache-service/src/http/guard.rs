@@ -28,32 +28,21 @@ impl Trusted {
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = route(request.uri().path());
-    let response = admit(&app, request, next)
-        .await
-        .unwrap_or_else(IntoResponse::into_response);
-    app.metrics
-        .request(route, class(response.status()), began.elapsed());
+    let response = admit(&app, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    app.metrics.request(route, class(response.status()), began.elapsed());
     response
 }
 
 async fn admit(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     if request.uri().path().starts_with("/v1/") {
         if !authorised(app, request.headers()) {
-            return Err(Problem::new(
-                Code::Unauthorized,
-                "Send authorization: Bearer TOKEN with an accepted token.",
-            ));
+            return Err(Problem::new(Code::Unauthorized, "Send authorization: Bearer TOKEN with an accepted token."));
         }
         if let Some(trusted) = request.extensions().get::<Trusted>() {
             trusted.0.store(true, Ordering::Relaxed);
         }
     }
-    let overloaded = || {
-        Problem::new(
-            Code::Overloaded,
-            "Too many requests are in flight on this node.",
-        )
-    };
+    let overloaded = || Problem::new(Code::Overloaded, "Too many requests are in flight on this node.");
     let _place = app.in_flight.try_acquire().map_err(|_| overloaded())?;
     Ok(next.run(request).await)
 }
@@ -70,15 +59,8 @@ fn authorised(app: &App, headers: &HeaderMap) -> bool {
 }
 
 fn route(path: &str) -> Route {
-    let routes = [
-        ("/v1/lookup/", Route::Lookup),
-        ("/v1/pins/", Route::Pin),
-        ("/v1/claims/", Route::Claim),
-    ];
-    routes
-        .iter()
-        .find(|(prefix, _)| path.starts_with(prefix))
-        .map_or(Route::Other, |(_, route)| *route)
+    let routes = [("/v1/lookup/", Route::Lookup), ("/v1/pins/", Route::Pin), ("/v1/claims/", Route::Claim)];
+    routes.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(Route::Other, |(_, route)| *route)
 }
 
 fn class(status: StatusCode) -> Class {

@@ -19,22 +19,14 @@ use crate::value::Value;
 
 type At = Result<Path<(String, String)>, PathRejection>;
 
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    at: At,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn get(State(app): State<Arc<App>>, at: At, headers: HeaderMap) -> Result<Response, Problem> {
     let (space, key) = place(&app, at)?;
     let entity = entity(&headers)?;
     match app.service.find(space, &key, entity.as_ref()).await {
         Found::Hit(hit) => Ok(answer(&hit)),
         Found::Miss(fence) => {
-            let miss = Problem::new(
-                Code::Miss,
-                "Load the value and PUT it with this answer's fence.",
-            );
-            let fence =
-                HeaderValue::try_from(fence.to_string()).unwrap_or(HeaderValue::from_static(""));
+            let miss = Problem::new(Code::Miss, "Load the value and PUT it with this answer's fence.");
+            let fence = HeaderValue::try_from(fence.to_string()).unwrap_or(HeaderValue::from_static(""));
             Err(miss.with(header_name(wire::FENCE), fence))
         }
     }
@@ -48,9 +40,7 @@ pub(super) async fn put(
 ) -> Result<StatusCode, Problem> {
     // Read whatever is wrong beside it: an answer sent over unread bytes may be lost.
     let at = place(&app, at);
-    let bytes_max = at
-        .as_ref()
-        .map_or(0, |(space, _)| space.bounds.value_bytes_max);
+    let bytes_max = at.as_ref().map_or(0, |(space, _)| space.bounds.value_bytes_max);
     let body = read_body(&app, body, bytes_max).await;
     let (space, key) = at?;
     let body = body?;
@@ -58,72 +48,37 @@ pub(super) async fn put(
         (None, _) => None,
         (Some(entity), Some(fence)) => Some((entity, fence)),
         (Some(_), None) => {
-            return Err(malformed(
-                "switchyard-entity needs the switchyard-fence of the miss before it.",
-            ));
+            return Err(malformed("switchyard-entity needs the switchyard-fence of the miss before it."));
         }
     };
     let ttl = ttl(&headers)?;
-    let (content_type, status, processor) = (
-        content_type(&headers)?,
-        status(&headers)?,
-        processor(&headers)?,
-    );
-    let offer = Offer {
-        value: Value {
-            body,
-            content_type,
-            status,
-            processor,
-        },
-        ttl,
-        entity,
-    };
+    let (content_type, status, processor) = (content_type(&headers)?, status(&headers)?, processor(&headers)?);
+    let offer = Offer { value: Value { body, content_type, status, processor }, ttl, entity };
     let refused = |refusal| match refusal {
-        Refusal::Outdated => Problem::new(
-            Code::FenceOutdated,
-            "The entity was invalidated after this load began; load it again.",
-        ),
-        Refusal::CardNumber => Problem::new(
-            Code::CardNumber,
-            "The value holds what looks like a card number; it is not stored.",
-        ),
-        Refusal::TooLarge => Problem::new(
-            Code::ValueTooLarge,
-            "The body is over the bound of its namespace.",
-        ),
+        Refusal::Outdated => {
+            Problem::new(Code::FenceOutdated, "The entity was invalidated after this load began; load it again.")
+        }
+        Refusal::CardNumber => {
+            Problem::new(Code::CardNumber, "The value holds what looks like a card number; it is not stored.")
+        }
+        Refusal::TooLarge => Problem::new(Code::ValueTooLarge, "The body is over the bound of its namespace."),
     };
-    app.service
-        .store(space, &key, offer)
-        .await
-        .map_err(refused)?;
+    app.service.store(space, &key, offer).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, at: At) -> Result<StatusCode, Problem> {
     let (space, key) = place(&app, at)?;
-    let unavailable = |Unavailable| {
-        Problem::new(
-            Code::StoreUnavailable,
-            "Invalidated on this node only; send it again.",
-        )
-    };
-    app.service
-        .invalidate(space, &key)
-        .await
-        .map_err(unavailable)?;
+    let unavailable =
+        |Unavailable| Problem::new(Code::StoreUnavailable, "Invalidated on this node only; send it again.");
+    app.service.invalidate(space, &key).await.map_err(unavailable)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn place(app: &App, at: At) -> Result<(&SpaceState, Key), Problem> {
     let Path((namespace, key)) = at.map_err(|_| malformed("The path is no UTF-8."))?;
     let key = parse_key(&key)?;
-    let unknown = || {
-        Problem::new(
-            Code::UnknownNamespace,
-            "The configuration names no such namespace.",
-        )
-    };
+    let unknown = || Problem::new(Code::UnknownNamespace, "The configuration names no such namespace.");
     let namespace: Namespace = namespace.parse().map_err(|_| unknown())?;
     Ok((app.service.space(&namespace).ok_or_else(unknown)?, key))
 }
@@ -140,11 +95,7 @@ fn answer(hit: &Hit) -> Response {
     // Rounded down, and never 0: the value may still be served now.
     headers.insert(wire::TTL_MS, millis(hit.left).max(1).into());
     headers.insert(wire::AGE_MS, millis(hit.age).into());
-    if let Some(name) = value
-        .processor
-        .as_ref()
-        .and_then(|p| HeaderValue::from_str(p.as_str()).ok())
-    {
+    if let Some(name) = value.processor.as_ref().and_then(|p| HeaderValue::from_str(p.as_str()).ok()) {
         headers.insert(wire::PROCESSOR, name);
     }
     headers.insert("x-cache", HeaderValue::from_static("hit"));
@@ -160,9 +111,7 @@ fn malformed(detail: &'static str) -> Problem {
 }
 
 fn entity(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
-    one_header(headers, wire::ENTITY)?
-        .map(parse_key)
-        .transpose()
+    one_header(headers, wire::ENTITY)?.map(parse_key).transpose()
 }
 
 /// The outer `None`: there is none. The inner: one that this version did not write, which proves nothing.
@@ -171,25 +120,15 @@ fn fence(headers: &HeaderMap) -> Result<Option<Option<Fence>>, Problem> {
         return Ok(None);
     };
     if text.is_empty() || text.len() > wire::FENCE_LEN_MAX {
-        return Err(malformed(
-            "switchyard-fence is 1 to 64 visible ASCII characters.",
-        ));
+        return Err(malformed("switchyard-fence is 1 to 64 visible ASCII characters."));
     }
     Ok(Some(Fence::parse(text)))
 }
 
 fn ttl(headers: &HeaderMap) -> Result<Duration, Problem> {
-    let wrong =
-        || malformed("switchyard-ttl-ms is required: a whole number of milliseconds from 1.");
-    let ms: u64 = one_header(headers, wire::TTL_MS)?
-        .ok_or_else(wrong)?
-        .parse()
-        .map_err(|_| wrong())?;
-    if ms == 0 {
-        Err(wrong())
-    } else {
-        Ok(Duration::from_millis(ms))
-    }
+    let wrong = || malformed("switchyard-ttl-ms is required: a whole number of milliseconds from 1.");
+    let ms: u64 = one_header(headers, wire::TTL_MS)?.ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
+    if ms == 0 { Err(wrong()) } else { Ok(Duration::from_millis(ms)) }
 }
 
 fn status(headers: &HeaderMap) -> Result<StatusCode, Problem> {
@@ -208,14 +147,10 @@ fn content_type(headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
     if text.len() > Value::CONTENT_TYPE_LEN_MAX {
         return Err(malformed("content-type is at most 128 characters."));
     }
-    HeaderValue::from_str(text)
-        .map(Some)
-        .map_err(|_| malformed("content-type is no visible ASCII."))
+    HeaderValue::from_str(text).map(Some).map_err(|_| malformed("content-type is no visible ASCII."))
 }
 
 fn processor(headers: &HeaderMap) -> Result<Option<crate::value::ProcessorName>, Problem> {
-    let name = one_header(headers, wire::PROCESSOR)?
-        .map(str::parse)
-        .transpose();
+    let name = one_header(headers, wire::PROCESSOR)?.map(str::parse).transpose();
     name.map_err(|_| malformed("switchyard-processor is 1 to 64 visible ASCII characters."))
 }

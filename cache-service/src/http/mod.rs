@@ -56,21 +56,12 @@ impl App {
 /// The data listener's routes.
 pub fn data(app: Arc<App>) -> Router {
     Router::new()
-        .route(
-            "/v1/lookup/{namespace}/{key}",
-            get(lookups::get).put(lookups::put).delete(lookups::delete),
-        )
-        .route(
-            "/v1/pins/{key}",
-            get(records::get_pin).put(records::put_pin),
-        )
+        .route("/v1/lookup/{namespace}/{key}", get(lookups::get).put(lookups::put).delete(lookups::delete))
+        .route("/v1/pins/{key}", get(records::get_pin).put(records::put_pin))
         .route("/v1/claims/{key}", put(records::put_claim))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&app),
-            guard::guard,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
         .with_state(app)
 }
 
@@ -90,32 +81,20 @@ async fn no_admin_path() -> Problem {
 }
 
 async fn not_found() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "Known are /v1/lookup/NAMESPACE/KEY, /v1/pins/KEY and /v1/claims/KEY.",
-    )
+    Problem::new(Code::NotFound, "Known are /v1/lookup/NAMESPACE/KEY, /v1/pins/KEY and /v1/claims/KEY.")
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "This path does not know the method.",
-    )
+    Problem::new(Code::MethodNotAllowed, "This path does not know the method.")
 }
 
 fn parse_key(text: &str) -> Result<Key, Problem> {
-    text.parse()
-        .map_err(|_| Problem::new(Code::MalformedKey, "A key is 64 lower-case hex digits."))
+    text.parse().map_err(|_| Problem::new(Code::MalformedKey, "A key is 64 lower-case hex digits."))
 }
 
 /// The one value of a header; `None` where it is absent. Two values, or one that is no visible ASCII, are malformed.
 fn one_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
-    let malformed = || {
-        Problem::new(
-            Code::MalformedRequest,
-            "A header stands twice or is no visible ASCII.",
-        )
-    };
+    let malformed = || Problem::new(Code::MalformedRequest, "A header stands twice or is no visible ASCII.");
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -164,15 +143,9 @@ async fn read_body(app: &App, mut body: Body, bytes_max: usize) -> Result<Bytes,
         if rest.is_empty() {
             return Ok(first);
         }
-        let whole: BytesMut = [first.as_ref(), rest.as_ref()]
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
+        let whole: BytesMut = [first.as_ref(), rest.as_ref()].into_iter().flatten().copied().collect();
         Ok(whole.freeze())
     };
     let late = |_| Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
-    tokio::time::timeout(app.body_timeout, read)
-        .await
-        .map_err(late)?
+    tokio::time::timeout(app.body_timeout, read).await.map_err(late)?
 }

@@ -25,19 +25,12 @@ type At = Result<Path<String>, PathRejection>;
 pub(super) async fn get_pin(State(app): State<Arc<App>>, at: At) -> Result<Response, Problem> {
     match app.records.pin_of(&key(at)?).await.map_err(unavailable)? {
         Pin::At(name) => Ok(record(StatusCode::OK, &name)),
-        Pin::Absent => Err(Problem::new(
-            Code::NoPin,
-            "No processor was recorded for this payment.",
-        )),
+        Pin::Absent => Err(Problem::new(Code::NoPin, "No processor was recorded for this payment.")),
         Pin::Ambiguous => Err(ambiguous()),
     }
 }
 
-pub(super) async fn put_pin(
-    State(app): State<Arc<App>>,
-    at: At,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(super) async fn put_pin(State(app): State<Arc<App>>, at: At, body: Body) -> Result<Response, Problem> {
     let name = named(&app, body).await;
     let (key, name) = (key(at)?, name?);
     match app.records.pin(&key, &name).await.map_err(unavailable)? {
@@ -47,11 +40,7 @@ pub(super) async fn put_pin(
     }
 }
 
-pub(super) async fn put_claim(
-    State(app): State<Arc<App>>,
-    at: At,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(super) async fn put_claim(State(app): State<Arc<App>>, at: At, body: Body) -> Result<Response, Problem> {
     let name = named(&app, body).await;
     let (key, name) = (key(at)?, name?);
     match app.records.claim(&key, &name).await.map_err(unavailable)? {
@@ -61,43 +50,26 @@ pub(super) async fn put_claim(
 }
 
 fn key(at: At) -> Result<Key, Problem> {
-    let Path(key) =
-        at.map_err(|_| Problem::new(Code::MalformedRequest, "The path is no UTF-8."))?;
+    let Path(key) = at.map_err(|_| Problem::new(Code::MalformedRequest, "The path is no UTF-8."))?;
     parse_key(&key)
 }
 
 async fn named(app: &App, body: Body) -> Result<ProcessorName, Problem> {
-    let wrong = || {
-        Problem::new(
-            Code::MalformedRequest,
-            "The body is {\"processor\": NAME}, 1 to 64 visible ASCII characters.",
-        )
-    };
+    let wrong =
+        || Problem::new(Code::MalformedRequest, "The body is {\"processor\": NAME}, 1 to 64 visible ASCII characters.");
     let body = read_body(app, body, BODY_BYTES_MAX).await?;
     let record: Record = serde_json::from_slice(&body).map_err(|_| wrong())?;
     record.processor.parse().map_err(|_| wrong())
 }
 
 fn record(status: StatusCode, name: &ProcessorName) -> Response {
-    (
-        status,
-        Json(Record {
-            processor: name.as_str().to_owned(),
-        }),
-    )
-        .into_response()
+    (status, Json(Record { processor: name.as_str().to_owned() })).into_response()
 }
 
 fn ambiguous() -> Problem {
-    Problem::new(
-        Code::PinAmbiguous,
-        "Two processors were recorded for this payment; a person must settle it.",
-    )
+    Problem::new(Code::PinAmbiguous, "Two processors were recorded for this payment; a person must settle it.")
 }
 
 fn unavailable(_: Unavailable) -> Problem {
-    Problem::new(
-        Code::StoreUnavailable,
-        "The record store did not answer in time; a write may have happened.",
-    )
+    Problem::new(Code::StoreUnavailable, "The record store did not answer in time; a write may have happened.")
 }

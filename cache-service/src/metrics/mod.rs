@@ -32,9 +32,8 @@ pub const NAMES: [&str; 10] = [
 ];
 
 /// Upper bounds of the latency buckets, in seconds: a hit in memory takes microseconds, a record's deadline is 0.25 s.
-const LATENCY_SECONDS: [f64; 12] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
-];
+const LATENCY_SECONDS: [f64; 12] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -114,47 +113,14 @@ impl Metrics {
         };
         registry.register("requests", "Requests answered", metrics.requests.clone());
         let latency = "From a request's head to its answer";
-        registry.register_with_unit(
-            "request_duration",
-            latency,
-            Unit::Seconds,
-            metrics.latency.clone(),
-        );
-        registry.register(
-            "lookups",
-            "Look-ups by where they ended",
-            metrics.lookups.clone(),
-        );
-        registry.register(
-            "stores",
-            "Values stored, refused and invalidated",
-            metrics.stores.clone(),
-        );
-        registry.register(
-            "records",
-            "Operations on pins and claims",
-            metrics.records.clone(),
-        );
-        registry.register(
-            "evictions",
-            "Values that left the memory for others",
-            metrics.evictions.clone(),
-        );
-        registry.register(
-            "memory_bytes",
-            "Bytes held in memory",
-            metrics.bytes.clone(),
-        );
-        registry.register(
-            "memory_entries",
-            "Values held in memory",
-            metrics.entries.clone(),
-        );
-        registry.register(
-            "redis_failures",
-            "Calls that Redis did not answer",
-            metrics.redis_failures.clone(),
-        );
+        registry.register_with_unit("request_duration", latency, Unit::Seconds, metrics.latency.clone());
+        registry.register("lookups", "Look-ups by where they ended", metrics.lookups.clone());
+        registry.register("stores", "Values stored, refused and invalidated", metrics.stores.clone());
+        registry.register("records", "Operations on pins and claims", metrics.records.clone());
+        registry.register("evictions", "Values that left the memory for others", metrics.evictions.clone());
+        registry.register("memory_bytes", "Bytes held in memory", metrics.bytes.clone());
+        registry.register("memory_entries", "Values held in memory", metrics.entries.clone());
+        registry.register("redis_failures", "Calls that Redis did not answer", metrics.redis_failures.clone());
         registry.register(
             "redis_up",
             "1 while Redis answers; 0 too where none is configured",
@@ -162,47 +128,28 @@ impl Metrics {
         );
         for &route in Route::ALL {
             for &status in Class::ALL {
-                let _ = metrics
-                    .requests
-                    .get_or_create(&RequestLabels { route, status });
+                let _ = metrics.requests.get_or_create(&RequestLabels { route, status });
             }
         }
         for &kind in Kind::ALL {
             for &result in Record::ALL {
-                let _ = metrics
-                    .records
-                    .get_or_create(&RecordLabels { kind, result });
+                let _ = metrics.records.get_or_create(&RecordLabels { kind, result });
             }
         }
         for &operation in Operation::ALL {
             for &failure in Failure::ALL {
-                let _ = metrics
-                    .redis_failures
-                    .get_or_create(&RedisLabels { operation, failure });
+                let _ = metrics.redis_failures.get_or_create(&RedisLabels { operation, failure });
             }
         }
-        Self {
-            registry,
-            ..metrics
-        }
+        Self { registry, ..metrics }
     }
 
     /// The counters of a namespace.
     pub fn space(&self, namespace: &str) -> SpaceMetrics {
         let label = || namespace.to_owned();
         let space = SpaceLabels { namespace: label() };
-        let lookup = |&result| {
-            self.lookups.get_or_create_owned(&LookupLabels {
-                namespace: label(),
-                result,
-            })
-        };
-        let store = |&result| {
-            self.stores.get_or_create_owned(&StoreLabels {
-                namespace: label(),
-                result,
-            })
-        };
+        let lookup = |&result| self.lookups.get_or_create_owned(&LookupLabels { namespace: label(), result });
+        let store = |&result| self.stores.get_or_create_owned(&StoreLabels { namespace: label(), result });
         SpaceMetrics {
             lookups: Lookup::ALL.iter().map(lookup).collect(),
             stores: Store::ALL.iter().map(store).collect(),
@@ -214,24 +161,18 @@ impl Metrics {
 
     /// A request was answered.
     pub fn request(&self, route: Route, status: Class, took: Duration) {
-        self.requests
-            .get_or_create(&RequestLabels { route, status })
-            .inc();
+        self.requests.get_or_create(&RequestLabels { route, status }).inc();
         self.latency.observe(took.as_secs_f64());
     }
 
     /// An operation on a record ended.
     pub fn record(&self, kind: Kind, result: Record) {
-        self.records
-            .get_or_create(&RecordLabels { kind, result })
-            .inc();
+        self.records.get_or_create(&RecordLabels { kind, result }).inc();
     }
 
     /// Redis failed.
     pub fn redis_failure(&self, operation: Operation, failure: Failure) {
-        self.redis_failures
-            .get_or_create(&RedisLabels { operation, failure })
-            .inc();
+        self.redis_failures.get_or_create(&RedisLabels { operation, failure }).inc();
     }
 
     /// Redis answers (1) or does not (0).
@@ -273,9 +214,7 @@ impl SpaceMetrics {
         self.bytes.set(size.bytes);
         self.entries.set(size.entries);
         // Scrapes may overlap: never count down.
-        self.evictions
-            .inner()
-            .fetch_max(size.evictions, std::sync::atomic::Ordering::Relaxed);
+        self.evictions.inner().fetch_max(size.evictions, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -288,10 +227,7 @@ mod tests {
         let metrics = Metrics::new();
         let _space = metrics.space("bin");
         let text = metrics.encode().expect("encodes");
-        let listed: Vec<_> = text
-            .lines()
-            .filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next())
-            .collect();
+        let listed: Vec<_> = text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let sorted = |names: &[&str]| {
             let mut names: Vec<_> = names.iter().map(|n| (*n).to_owned()).collect();
             names.sort();

@@ -91,10 +91,7 @@ impl Embedded {
 
     /// Opens or makes the file. `deadline` bounds every operation.
     pub fn open(path: &Path, deadline: Duration) -> Result<Self, EmbeddedError> {
-        let wrong = |error: redb::Error| EmbeddedError::Open {
-            path: path.to_owned(),
-            error: Box::new(error),
-        };
+        let wrong = |error: redb::Error| EmbeddedError::Open { path: path.to_owned(), error: Box::new(error) };
         let database = Database::create(path).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse(path.to_owned()),
             error => wrong(error.into()),
@@ -106,16 +103,8 @@ impl Embedded {
         let thread = thread::Builder::new().name("records".to_owned());
         let failing = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&failing);
-        let thread = thread
-            .spawn(move || write(&written, inbox, &told))
-            .map_err(EmbeddedError::Thread)?;
-        Ok(Self {
-            database,
-            writer: Some(writer),
-            thread: Some(thread),
-            failing,
-            deadline,
-        })
+        let thread = thread.spawn(move || write(&written, inbox, &told)).map_err(EmbeddedError::Thread)?;
+        Ok(Self { database, writer: Some(writer), thread: Some(thread), failing, deadline })
     }
 
     /// Whether it can be written. After a write that failed, tries one.
@@ -136,12 +125,7 @@ impl Embedded {
     }
 
     /// Writes a pin.
-    pub async fn pin(
-        &self,
-        digest: Digest,
-        name: &ProcessorName,
-        ttl: Duration,
-    ) -> Result<Pinned, Unavailable> {
+    pub async fn pin(&self, digest: Digest, name: &ProcessorName, ttl: Duration) -> Result<Pinned, Unavailable> {
         let held = self.change(digest, Change::Pin, name, ttl).await?;
         match text::read(&digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Pinned::Created),
@@ -151,12 +135,7 @@ impl Embedded {
     }
 
     /// Writes a claim if there is none.
-    pub async fn claim(
-        &self,
-        digest: Digest,
-        name: &ProcessorName,
-        ttl: Duration,
-    ) -> Result<Claimed, Unavailable> {
+    pub async fn claim(&self, digest: Digest, name: &ProcessorName, ttl: Duration) -> Result<Claimed, Unavailable> {
         let held = self.change(digest, Change::Claim, name, ttl).await?;
         match text::read(&digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Claimed::New),
@@ -188,13 +167,7 @@ impl Embedded {
         ttl: Duration,
     ) -> Result<Option<String>, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let write = Write {
-            digest,
-            change,
-            text: text::one(&digest, name),
-            ttl,
-            answer,
-        };
+        let write = Write { digest, change, text: text::one(&digest, name), ttl, answer };
         let writer = self.writer.as_ref().ok_or(Unavailable)?;
         writer.try_send(write).map_err(|_| Unavailable)?;
         match tokio::time::timeout(self.deadline, answered).await {
@@ -205,9 +178,7 @@ impl Embedded {
 }
 
 fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -253,11 +224,7 @@ fn write(database: &Database, mut inbox: mpsc::Receiver<Write>, failing: &Atomic
 }
 
 /// Does the batch in one transaction, on disk when it returns; what stood under each key before.
-fn apply(
-    database: &Database,
-    batch: &[Write],
-    now: u64,
-) -> Result<Vec<Option<String>>, redb::Error> {
+fn apply(database: &Database, batch: &[Write], now: u64) -> Result<Vec<Option<String>>, redb::Error> {
     let transaction = database.begin_write()?;
     let mut before = Vec::with_capacity(batch.len());
     {
@@ -269,15 +236,10 @@ fn apply(
                 let (expiry, text) = held.value();
                 (expiry, text.to_owned())
             });
-            let held = stored
-                .as_ref()
-                .filter(|(expiry, _)| *expiry > now)
-                .map(|(_, text)| text.clone());
+            let held = stored.as_ref().filter(|(expiry, _)| *expiry > now).map(|(_, text)| text.clone());
             let text = match (&held, write.change) {
                 (None, _) => Some(write.text.clone()),
-                (Some(held), Change::Pin) if *held != write.text => {
-                    Some(text::ambiguous(&write.digest))
-                }
+                (Some(held), Change::Pin) if *held != write.text => Some(text::ambiguous(&write.digest)),
                 (Some(_), _) => None,
             };
             if let Some(text) = text {
@@ -319,22 +281,14 @@ mod tests {
 
     fn digest(n: usize) -> Digest {
         let key = KeyBuilder::new("t").part(&n.to_le_bytes()).finish();
-        KeySecret::new("0123456789abcdef")
-            .expect("secret")
-            .digest("t", &key)
+        KeySecret::new("0123456789abcdef").expect("secret").digest("t", &key)
     }
 
     fn claim(n: usize, ttl_ms: u64) -> Write {
         let name = "a".parse().expect("name");
         let text = text::one(&digest(n), &name);
         let ttl = Duration::from_millis(ttl_ms);
-        Write {
-            digest: digest(n),
-            change: Change::Claim,
-            text,
-            ttl,
-            answer: oneshot::channel().0,
-        }
+        Write { digest: digest(n), change: Change::Claim, text, ttl, answer: oneshot::channel().0 }
     }
 
     #[test]
@@ -349,21 +303,9 @@ mod tests {
         let before = apply(&database, &[claim(0, 10)], 10).expect("written");
         assert!(before[0].is_none(), "expired");
         apply(&database, &[claim(1, 10)], 11).expect("written");
-        let left = database
-            .begin_read()
-            .expect("read")
-            .open_table(RECORDS)
-            .expect("table")
-            .len()
-            .expect("len");
+        let left = database.begin_read().expect("read").open_table(RECORDS).expect("table").len().expect("len");
         assert_eq!(left, 2, "the two that were written again");
-        let left = database
-            .begin_read()
-            .expect("read")
-            .open_table(EXPIRIES)
-            .expect("table")
-            .len()
-            .expect("len");
+        let left = database.begin_read().expect("read").open_table(EXPIRIES).expect("table").len().expect("len");
         assert_eq!(left, 2);
     }
 

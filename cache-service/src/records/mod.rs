@@ -70,20 +70,8 @@ pub enum Store {
 
 impl Records {
     /// Records in the store, their keys hashed under the secret.
-    pub fn new(
-        store: Store,
-        secret: KeySecret,
-        pin_ttl: Duration,
-        claim_ttl: Duration,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self {
-            store,
-            secret,
-            pin_ttl,
-            claim_ttl,
-            metrics,
-        }
+    pub fn new(store: Store, secret: KeySecret, pin_ttl: Duration, claim_ttl: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { store, secret, pin_ttl, claim_ttl, metrics }
     }
 
     /// Opens the embedded store in the directory.
@@ -152,7 +140,6 @@ impl Records {
     }
 
     fn count<T>(&self, kind: Kind, done: &Result<T, Unavailable>, of: impl FnOnce(&T) -> Record) {
-        self.metrics
-            .record(kind, done.as_ref().map_or(Record::Unavailable, of));
+        self.metrics.record(kind, done.as_ref().map_or(Record::Unavailable, of));
     }
 }

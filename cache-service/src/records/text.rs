@@ -41,22 +41,11 @@ mod tests {
         let (mine, other) = (secret.digest("pin", &key), secret.digest("claim", &key));
         let name: ProcessorName = "acquirer-a".parse().expect("name");
         assert_eq!(read(&mine, None), Some(Pin::Absent));
-        assert_eq!(
-            read(&mine, Some(&one(&mine, &name))),
-            Some(Pin::At(name.clone()))
-        );
+        assert_eq!(read(&mine, Some(&one(&mine, &name))), Some(Pin::At(name.clone())));
         assert_eq!(read(&mine, Some(&ambiguous(&mine))), Some(Pin::Ambiguous));
-        for foreign in [
-            one(&other, &name),
-            ambiguous(&other),
-            String::new(),
-            "2 x one y".to_owned(),
-        ] {
+        for foreign in [one(&other, &name), ambiguous(&other), String::new(), "2 x one y".to_owned()] {
             assert_eq!(read(&mine, Some(&foreign)), None, "{foreign}");
         }
-        assert_eq!(
-            read(&mine, Some(&format!("1 {} one ", mine.to_hex()))),
-            None
-        );
+        assert_eq!(read(&mine, Some(&format!("1 {} one ", mine.to_hex()))), None);
     }
 }

@@ -51,12 +51,7 @@ pub(super) fn encode(digest: &Digest, stored: &Stored) -> Option<Vec<u8>> {
         status: value.status.as_u16(),
         ttl_ms: stored.ttl_ms,
         marks: stored.marks,
-        content_type: value
-            .content_type
-            .as_ref()
-            .map(|c| c.to_str().map(str::to_owned))
-            .transpose()
-            .ok()?,
+        content_type: value.content_type.as_ref().map(|c| c.to_str().map(str::to_owned)).transpose().ok()?,
         processor: value.processor.as_ref().map(|p| p.as_str().to_owned()),
     };
     let meta = serde_json::to_vec(&meta).ok()?;
@@ -80,20 +75,12 @@ pub(super) fn decode(digest: &Digest, bytes: Bytes) -> Option<Stored> {
         return None;
     }
     let value = Value {
-        content_type: meta
-            .content_type
-            .map(HeaderValue::try_from)
-            .transpose()
-            .ok()?,
+        content_type: meta.content_type.map(HeaderValue::try_from).transpose().ok()?,
         status: StatusCode::from_u16(meta.status).ok()?,
         processor: meta.processor.map(|p| p.parse()).transpose().ok()?,
         body: bytes.slice(body..),
     };
-    Some(Stored {
-        value,
-        marks: meta.marks,
-        ttl_ms: meta.ttl_ms,
-    })
+    Some(Stored { value, marks: meta.marks, ttl_ms: meta.ttl_ms })
 }
 
 #[cfg(test)]
@@ -104,9 +91,7 @@ mod tests {
 
     fn digest(part: &[u8]) -> Digest {
         let key = KeyBuilder::new("t").part(part).finish();
-        KeySecret::new("0123456789abcdef")
-            .expect("secret")
-            .digest("t", &key)
+        KeySecret::new("0123456789abcdef").expect("secret").digest("t", &key)
     }
 
     fn stored() -> Stored {
@@ -116,11 +101,7 @@ mod tests {
             status: StatusCode::CREATED,
             processor: "acquirer-a".parse().ok(),
         };
-        Stored {
-            value,
-            marks: Marks { entity: 7, key: 8 },
-            ttl_ms: 9,
-        }
+        Stored { value, marks: Marks { entity: 7, key: 8 }, ttl_ms: 9 }
     }
 
     #[test]
@@ -135,11 +116,7 @@ mod tests {
         let bytes = encode(&digest(b"a"), &stored()).expect("encoded");
         let body = stored().value.body.len();
         for len in 0..bytes.len() - body {
-            assert_eq!(
-                decode(&digest(b"a"), Bytes::copy_from_slice(&bytes[..len])),
-                None,
-                "{len}"
-            );
+            assert_eq!(decode(&digest(b"a"), Bytes::copy_from_slice(&bytes[..len])), None, "{len}");
         }
         let mut next = bytes;
         next[0] = VERSION + 1;

@@ -100,17 +100,9 @@ impl Redis {
             };
             let of_entity = generation_key(&entity);
             if entity == address.key {
-                let (value, left_ms) =
-                    value_and_ttl(connection, &value_key, Some(&of_entity)).await?;
+                let (value, left_ms) = value_and_ttl(connection, &value_key, Some(&of_entity)).await?;
                 let generation = value.1.unwrap_or(0);
-                return Ok((
-                    value.0,
-                    left_ms,
-                    Marks {
-                        entity: generation,
-                        key: generation,
-                    },
-                ));
+                return Ok((value.0, left_ms, Marks { entity: generation, key: generation }));
             }
             // The key's own generation stands in another place of a cluster: a question of its own, sent along.
             let mut beside = connection.clone();
@@ -120,27 +112,13 @@ impl Redis {
                 value_and_ttl(connection, &value_key, Some(&of_entity)),
                 of_key.query_async::<Option<u64>>(&mut beside),
             )?;
-            Ok((
-                value.0,
-                left_ms,
-                Marks {
-                    entity: value.1.unwrap_or(0),
-                    key: key.unwrap_or(0),
-                },
-            ))
+            Ok((value.0, left_ms, Marks { entity: value.1.unwrap_or(0), key: key.unwrap_or(0) }))
         };
-        let (value, left_ms, marks) = self
-            .call(Operation::Find, self.lookup_deadline, run)
-            .await?;
+        let (value, left_ms, marks) = self.call(Operation::Find, self.lookup_deadline, run).await?;
         let stored = value.and_then(|bytes| envelope::decode(&address.key, bytes));
         // A negative time says that there is none, or no value.
-        let left = u64::try_from(left_ms)
-            .ok()
-            .filter(|ms| *ms > 0)
-            .map(Duration::from_millis);
-        let found = stored
-            .zip(left)
-            .filter(|(stored, _)| stored.marks.reach(marks));
+        let left = u64::try_from(left_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
+        let found = stored.zip(left).filter(|(stored, _)| stored.marks.reach(marks));
         Ok(Reading { found, marks })
     }
 
@@ -160,10 +138,7 @@ impl Redis {
             };
             let mut script = self.scripts.store.prepare_invoke();
             script.key(&value_key).key(generation_key(&entity));
-            script
-                .arg(stored.marks.entity)
-                .arg(bytes)
-                .arg(stored.ttl_ms);
+            script.arg(stored.marks.entity).arg(bytes).arg(stored.ttl_ms);
             let mut beside = connection.clone();
             let mut of_key = redis::cmd("GET");
             of_key.arg(generation_key(&address.key));
@@ -172,11 +147,7 @@ impl Redis {
                 of_key.query_async::<Option<u64>>(&mut beside),
             )?;
             let fresh = kept == 1 && stored.marks.key >= key.unwrap_or(0);
-            Ok(if fresh {
-                Storing::Stored
-            } else {
-                Storing::Outdated
-            })
+            Ok(if fresh { Storing::Stored } else { Storing::Outdated })
         };
         self.call(Operation::Store, self.lookup_deadline, run).await
     }
@@ -184,22 +155,15 @@ impl Redis {
     /// Deletes the plain value under the key, and invalidates every value of which it is the key or the entity. Values
     /// of the namespace live up to `ttl_max`.
     pub async fn invalidate(&self, key: &Digest, ttl_max: Duration) -> Result<(), Unavailable> {
-        let plain = Address {
-            key: *key,
-            entity: None,
-        };
+        let plain = Address { key: *key, entity: None };
         let remembered = u64::try_from((ttl_max + REMEMBERED).as_millis()).unwrap_or(u64::MAX);
         let run = async |mut connection: ConnectionManager| {
             let mut script = self.scripts.invalidate.prepare_invoke();
-            script
-                .key(plain.value_key())
-                .key(generation_key(key))
-                .arg(remembered);
+            script.key(plain.value_key()).key(generation_key(key)).arg(remembered);
             script.invoke_async::<()>(&mut connection).await
         };
         // It stands before the answer of a follow-up, not of a look-up: the longer deadline.
-        self.call(Operation::Invalidate, self.record_deadline, run)
-            .await
+        self.call(Operation::Invalidate, self.record_deadline, run).await
     }
 }
 
@@ -212,17 +176,12 @@ async fn value_and_ttl(
     generation_key: Option<&str>,
 ) -> redis::RedisResult<(Found, i64)> {
     let mut pipe = redis::pipe();
-    pipe.atomic()
-        .cmd("GET")
-        .arg(value_key)
-        .cmd("PTTL")
-        .arg(value_key);
+    pipe.atomic().cmd("GET").arg(value_key).cmd("PTTL").arg(value_key);
     let Some(generation_key) = generation_key else {
         let (value, left): (Option<Bytes>, i64) = pipe.query_async(&mut connection).await?;
         return Ok(((value, None), left));
     };
     pipe.cmd("GET").arg(generation_key);
-    let (value, left, generation): (Option<Bytes>, i64, Option<u64>) =
-        pipe.query_async(&mut connection).await?;
+    let (value, left, generation): (Option<Bytes>, i64, Option<u64>) = pipe.query_async(&mut connection).await?;
     Ok(((value, generation), left))
 }

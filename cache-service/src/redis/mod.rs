@@ -101,13 +101,9 @@ impl Redis {
 
     /// Whether it answers now.
     pub async fn ping(&self) -> Result<(), Unavailable> {
-        let answer = self.ask(
-            Operation::Ping,
-            self.record_deadline,
-            async |mut connection: ConnectionManager| {
-                redis::cmd("PING").query_async::<()>(&mut connection).await
-            },
-        );
+        let answer = self.ask(Operation::Ping, self.record_deadline, async |mut connection: ConnectionManager| {
+            redis::cmd("PING").query_async::<()>(&mut connection).await
+        });
         answer.await
     }
 
@@ -132,11 +128,7 @@ impl Redis {
         deadline: Duration,
         run: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
     ) -> Result<T, Unavailable> {
-        let connection = self
-            .manager
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let connection = self.manager.read().unwrap_or_else(PoisonError::into_inner).clone();
         let failure = match tokio::time::timeout(deadline, run(connection)).await {
             Ok(Ok(answer)) => {
                 self.failures.store(0, Ordering::Relaxed);
@@ -159,9 +151,7 @@ impl Redis {
 
     fn set_down(&self) {
         if !self.down.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "redis does not answer: look-ups go on from memory, records are refused"
-            );
+            tracing::warn!("redis does not answer: look-ups go on from memory, records are refused");
         }
     }
 

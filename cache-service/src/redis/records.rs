@@ -44,24 +44,14 @@ fn millis(ttl: Duration) -> u64 {
 
 impl Redis {
     /// Writes a pin.
-    pub async fn pin(
-        &self,
-        digest: &Digest,
-        name: &ProcessorName,
-        ttl: Duration,
-    ) -> Result<Pinned, Unavailable> {
+    pub async fn pin(&self, digest: &Digest, name: &ProcessorName, ttl: Duration) -> Result<Pinned, Unavailable> {
         let run = async |mut connection: ConnectionManager| {
             let mut script = self.scripts.pin.prepare_invoke();
             script.key(record_key(Kind::Pin, digest));
-            script
-                .arg(text::one(digest, name))
-                .arg(text::ambiguous(digest))
-                .arg(millis(ttl));
+            script.arg(text::one(digest, name)).arg(text::ambiguous(digest)).arg(millis(ttl));
             script.invoke_async::<Option<String>>(&mut connection).await
         };
-        let held = self
-            .call(Operation::Record, self.record_deadline, run)
-            .await?;
+        let held = self.call(Operation::Record, self.record_deadline, run).await?;
         match text::read(digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Pinned::Created),
             Pin::At(held) if held == *name => Ok(Pinned::Same),
@@ -76,30 +66,18 @@ impl Redis {
             get.arg(record_key(Kind::Pin, digest));
             get.query_async::<Option<String>>(&mut connection).await
         };
-        let held = self
-            .call(Operation::Record, self.record_deadline, run)
-            .await?;
+        let held = self.call(Operation::Record, self.record_deadline, run).await?;
         text::read(digest, held.as_deref()).ok_or(Unavailable)
     }
 
     /// Writes a claim if there is none.
-    pub async fn claim(
-        &self,
-        digest: &Digest,
-        name: &ProcessorName,
-        ttl: Duration,
-    ) -> Result<Claimed, Unavailable> {
+    pub async fn claim(&self, digest: &Digest, name: &ProcessorName, ttl: Duration) -> Result<Claimed, Unavailable> {
         let run = async |mut connection: ConnectionManager| {
             let mut script = self.scripts.claim.prepare_invoke();
-            script
-                .key(record_key(Kind::Claim, digest))
-                .arg(text::one(digest, name))
-                .arg(millis(ttl));
+            script.key(record_key(Kind::Claim, digest)).arg(text::one(digest, name)).arg(millis(ttl));
             script.invoke_async::<Option<String>>(&mut connection).await
         };
-        let held = self
-            .call(Operation::Record, self.record_deadline, run)
-            .await?;
+        let held = self.call(Operation::Record, self.record_deadline, run).await?;
         match text::read(digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Claimed::New),
             Pin::At(holder) => Ok(Claimed::Held(holder)),

@@ -28,14 +28,8 @@ both!(
 async fn a_stored_value_comes_back_as_it_was(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
     let miss = api.get(&path).await;
-    assert_eq!(
-        (miss.status.as_u16(), miss.problem().as_str()),
-        (404, "miss")
-    );
-    assert!(
-        (1..=64).contains(&miss.header("switchyard-fence").len()),
-        "{miss:?}"
-    );
+    assert_eq!((miss.status.as_u16(), miss.problem().as_str()), (404, "miss"));
+    assert!((1..=64).contains(&miss.header("switchyard-fence").len()), "{miss:?}");
     assert_eq!(miss.header("x-cache"), "miss");
     let headers = [
         ("content-type", "application/json; charset=utf-8"),
@@ -43,9 +37,7 @@ async fn a_stored_value_comes_back_as_it_was(w: World) {
         ("switchyard-ttl-ms", "60000"),
         ("switchyard-processor", "acquirer-a"),
     ];
-    let stored = api
-        .send(Method::PUT, &path, &headers, b"{\"scheme\":\"visa\"}")
-        .await;
+    let stored = api.send(Method::PUT, &path, &headers, b"{\"scheme\":\"visa\"}").await;
     assert_eq!(stored.status, 204, "{stored:?}");
     let hit = api.get(&path).await;
     assert_eq!(hit.status, 200);
@@ -55,25 +47,13 @@ async fn a_stored_value_comes_back_as_it_was(w: World) {
     }
     assert_eq!(hit.header("switchyard-processor"), "acquirer-a");
     assert_eq!(hit.header("x-cache"), "hit");
-    let (left, age) = (
-        number(&hit, "switchyard-ttl-ms"),
-        number(&hit, "switchyard-age-ms"),
-    );
-    assert!(
-        left > 50_000 && left <= 60_000 && age < 10_000 && left + age <= 60_000,
-        "{left} {age}"
-    );
+    let (left, age) = (number(&hit, "switchyard-ttl-ms"), number(&hit, "switchyard-age-ms"));
+    assert!(left > 50_000 && left <= 60_000 && age < 10_000 && left + age <= 60_000, "{left} {age}");
     // What was not given is not given back.
     assert_eq!(api.put(&path, b"").await.status, 204);
     let bare = api.get(&path).await;
-    assert_eq!(
-        (bare.header("switchyard-status"), bare.body.len()),
-        ("200", 0)
-    );
-    assert!(
-        !bare.headers.contains_key("content-type")
-            && !bare.headers.contains_key("switchyard-processor")
-    );
+    assert_eq!((bare.header("switchyard-status"), bare.body.len()), ("200", 0));
+    assert!(!bare.headers.contains_key("content-type") && !bare.headers.contains_key("switchyard-processor"));
 }
 
 fn number(reply: &Reply, name: &str) -> u64 {
@@ -82,26 +62,14 @@ fn number(reply: &Reply, name: &str) -> u64 {
 
 async fn a_value_expires(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
-    let put = api
-        .send(Method::PUT, &path, &[("switchyard-ttl-ms", "300")], b"x")
-        .await;
+    let put = api.send(Method::PUT, &path, &[("switchyard-ttl-ms", "300")], b"x").await;
     assert_eq!(put.status, 204);
-    until("the value expires", async || {
-        api.get(&path).await.status == 404
-    })
-    .await;
+    until("the value expires", async || api.get(&path).await.status == 404).await;
 }
 
 async fn a_time_to_live_is_cut_to_the_bound(w: World) {
     let (api, path) = (w.api(), status_path("a"));
-    let put = api
-        .send(
-            Method::PUT,
-            &path,
-            &[("switchyard-ttl-ms", "99999999999")],
-            b"x",
-        )
-        .await;
+    let put = api.send(Method::PUT, &path, &[("switchyard-ttl-ms", "99999999999")], b"x").await;
     assert_eq!(put.status, 204);
     assert!(number(&api.get(&path).await, "switchyard-ttl-ms") <= 600_000);
 }
@@ -121,9 +89,7 @@ async fn a_deletion_is_idempotent(w: World) {
 async fn load(api: &Api, path: &str, entity: &str, body: &[u8]) {
     let miss = api.get_of(path, &key(entity)).await;
     assert_eq!(miss.status, 404, "{miss:?}");
-    let put = api
-        .put_of(path, &key(entity), miss.header("switchyard-fence"), body)
-        .await;
+    let put = api.put_of(path, &key(entity), miss.header("switchyard-fence"), body).await;
     assert_eq!(put.status, 204, "{put:?}");
 }
 
@@ -133,23 +99,11 @@ async fn deleting_an_entity_invalidates_its_values_and_no_others(w: World) {
     load(api, &status_path("b"), "payment", b"2").await;
     load(api, &status_path("c"), "other", b"3").await;
     assert_eq!(api.delete(&status_path("payment")).await.status, 204);
-    assert_eq!(
-        api.get_of(&status_path("a"), &key("payment")).await.status,
-        404
-    );
-    assert_eq!(
-        api.get_of(&status_path("b"), &key("payment")).await.status,
-        404
-    );
-    assert_eq!(
-        &api.get_of(&status_path("c"), &key("other")).await.body[..],
-        b"3"
-    );
+    assert_eq!(api.get_of(&status_path("a"), &key("payment")).await.status, 404);
+    assert_eq!(api.get_of(&status_path("b"), &key("payment")).await.status, 404);
+    assert_eq!(&api.get_of(&status_path("c"), &key("other")).await.body[..], b"3");
     load(api, &status_path("a"), "payment", b"4").await;
-    assert_eq!(
-        &api.get_of(&status_path("a"), &key("payment")).await.body[..],
-        b"4"
-    );
+    assert_eq!(&api.get_of(&status_path("a"), &key("payment")).await.body[..], b"4");
 }
 
 async fn deleting_a_values_own_key_deletes_it_under_its_entity(w: World) {
@@ -158,66 +112,38 @@ async fn deleting_a_values_own_key_deletes_it_under_its_entity(w: World) {
     load(api, &status_path("b"), "payment", b"2").await;
     load(api, &status_path("self"), "self", b"3").await;
     assert_eq!(api.delete(&status_path("a")).await.status, 204);
-    assert_eq!(
-        api.get_of(&status_path("a"), &key("payment")).await.status,
-        404
-    );
-    assert_eq!(
-        &api.get_of(&status_path("b"), &key("payment")).await.body[..],
-        b"2"
-    );
+    assert_eq!(api.get_of(&status_path("a"), &key("payment")).await.status, 404);
+    assert_eq!(&api.get_of(&status_path("b"), &key("payment")).await.body[..], b"2");
     assert_eq!(api.delete(&status_path("self")).await.status, 204);
-    assert_eq!(
-        api.get_of(&status_path("self"), &key("self")).await.status,
-        404
-    );
+    assert_eq!(api.get_of(&status_path("self"), &key("self")).await.status, 404);
 }
 
 async fn a_fence_older_than_the_invalidation_is_refused(w: World) {
     let (api, path, payment) = (w.api(), status_path("a"), key("payment"));
     let before = api.get_of(&path, &payment).await;
     for deleted in ["payment", "a"] {
-        let fence = api
-            .get_of(&path, &payment)
-            .await
-            .header("switchyard-fence")
-            .to_owned();
+        let fence = api.get_of(&path, &payment).await.header("switchyard-fence").to_owned();
         assert_eq!(api.delete(&status_path(deleted)).await.status, 204);
         let late = api.put_of(&path, &payment, &fence, b"old").await;
-        assert_eq!(
-            (late.status.as_u16(), late.problem().as_str()),
-            (412, "fence_outdated")
-        );
+        assert_eq!((late.status.as_u16(), late.problem().as_str()), (412, "fence_outdated"));
         assert_eq!(api.get_of(&path, &payment).await.status, 404);
     }
     load(api, &path, "payment", b"new").await;
-    let late = api
-        .put_of(&path, &payment, before.header("switchyard-fence"), b"old")
-        .await;
+    let late = api.put_of(&path, &payment, before.header("switchyard-fence"), b"old").await;
     assert_eq!(late.status, 412);
     assert_eq!(&api.get_of(&path, &payment).await.body[..], b"new");
 }
 
 async fn a_fence_that_proves_nothing_is_refused(w: World) {
     let (api, path, payment) = (w.api(), status_path("a"), key("payment"));
-    let other_tier = if w.redis.is_some() {
-        "m0.0"
-    } else {
-        "r0.0.0.0.ffffffffff"
-    };
+    let other_tier = if w.redis.is_some() { "m0.0" } else { "r0.0.0.0.ffffffffff" };
     for fence in ["x", "m1", other_tier, "m12345678.ffff", "rffffffff.0.0.0.0"] {
         let put = api.put_of(&path, &payment, fence, b"x").await;
         assert_eq!(put.problem(), "fence_outdated", "{fence}");
     }
-    let headers = [
-        ("switchyard-ttl-ms", "1000"),
-        ("switchyard-entity", &payment.to_string()),
-    ];
+    let headers = [("switchyard-ttl-ms", "1000"), ("switchyard-entity", &payment.to_string())];
     let put = api.send(Method::PUT, &path, &headers, b"x").await;
-    assert_eq!(
-        (put.status.as_u16(), put.problem().as_str()),
-        (400, "malformed_request")
-    );
+    assert_eq!((put.status.as_u16(), put.problem().as_str()), (400, "malformed_request"));
 }
 
 async fn a_value_is_found_only_under_its_own_entity(w: World) {
@@ -236,29 +162,17 @@ async fn namespaces_are_apart(w: World) {
     assert_eq!(api.get(&bin_path("a")).await.status, 200);
     for name in ["fx", "BIN", "%ff"] {
         let reply = api.get(&format!("/v1/lookup/{name}/{}", key("a"))).await;
-        let expected = if name == "%ff" {
-            "malformed_request"
-        } else {
-            "unknown_namespace"
-        };
+        let expected = if name == "%ff" { "malformed_request" } else { "unknown_namespace" };
         assert_eq!(reply.problem(), expected, "{name}");
     }
 }
 
 async fn what_is_malformed_is_said(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
-    for bad in [
-        "x",
-        &key("a").to_string().to_uppercase(),
-        &key("a").to_string()[1..],
-    ] {
+    for bad in ["x", &key("a").to_string().to_uppercase(), &key("a").to_string()[1..]] {
         for path in [format!("/v1/lookup/bin/{bad}"), format!("/v1/pins/{bad}")] {
             let reply = api.get(&path).await;
-            assert_eq!(
-                (reply.status.as_u16(), reply.problem().as_str()),
-                (400, "malformed_key"),
-                "{path}"
-            );
+            assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (400, "malformed_key"), "{path}");
         }
     }
     let ttl = ("switchyard-ttl-ms", "1000");
@@ -279,38 +193,23 @@ async fn what_is_malformed_is_said(w: World) {
         let reply = api.send(Method::PUT, &path, headers, b"x").await;
         assert_eq!(reply.problem(), "malformed_request", "{headers:?}");
     }
-    let reply = api
-        .send(Method::PUT, &path, &[ttl, ("switchyard-entity", "x")], b"x")
-        .await;
+    let reply = api.send(Method::PUT, &path, &[ttl, ("switchyard-entity", "x")], b"x").await;
     assert_eq!(reply.problem(), "malformed_key");
-    for body in [
-        "",
-        "{}",
-        "[]",
-        r#"{"processor":""}"#,
-        r#"{"processor":"a","more":1}"#,
-        r#"{"processor":"a b"}"#,
-    ] {
+    for body in ["", "{}", "[]", r#"{"processor":""}"#, r#"{"processor":"a","more":1}"#, r#"{"processor":"a b"}"#] {
         for path in [pin_path("a"), claim_path("a")] {
             let reply = api.send(Method::PUT, &path, &[], body.as_bytes()).await;
             assert_eq!(reply.problem(), "malformed_request", "{body}");
         }
     }
     let long = "p".repeat(65);
-    assert_eq!(
-        api.record(&pin_path("a"), &long).await.problem(),
-        "malformed_request"
-    );
+    assert_eq!(api.record(&pin_path("a"), &long).await.problem(), "malformed_request");
     assert_eq!(api.record(&pin_path("a"), &long[1..]).await.status, 201);
 }
 
 async fn a_card_number_is_refused(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
     let put = api.put(&path, br#"{"number":"4111 1111 1111 1111"}"#).await;
-    assert_eq!(
-        (put.status.as_u16(), put.problem().as_str()),
-        (422, "card_number")
-    );
+    assert_eq!((put.status.as_u16(), put.problem().as_str()), (422, "card_number"));
     assert_eq!(api.get(&path).await.status, 404);
 }
 
@@ -321,10 +220,7 @@ async fn too_large_a_value_is_refused(w: World) {
     assert_eq!(api.get(&path).await.body.len(), 65_536);
     for len in [65_537, 2 << 20] {
         let put = api.put(&path, &vec![b'x'; len]).await;
-        assert_eq!(
-            (put.status.as_u16(), put.problem().as_str()),
-            (413, "value_too_large")
-        );
+        assert_eq!((put.status.as_u16(), put.problem().as_str()), (413, "value_too_large"));
     }
     let put = api.send(Method::PUT, &pin_path("a"), &[], &most).await;
     assert_eq!(put.problem(), "value_too_large");
@@ -341,58 +237,28 @@ async fn nobody_comes_in_without_a_token(w: World) {
         vec![format!("Bearer {token}"), format!("Bearer {token}")],
     ];
     for values in &wrong {
-        let headers: Vec<_> = values
-            .iter()
-            .map(|v| ("authorization", v.as_str()))
-            .collect();
-        for path in [
-            bin_path("a"),
-            pin_path("a"),
-            claim_path("a"),
-            "/v1/unknown".to_owned(),
-        ] {
+        let headers: Vec<_> = values.iter().map(|v| ("authorization", v.as_str())).collect();
+        for path in [bin_path("a"), pin_path("a"), claim_path("a"), "/v1/unknown".to_owned()] {
             let reply = w.api().raw(Method::PUT, &path, &headers, b"").await;
-            assert_eq!(
-                (reply.status.as_u16(), reply.problem().as_str()),
-                (401, "unauthorized"),
-                "{values:?}"
-            );
+            assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (401, "unauthorized"), "{values:?}");
             assert_eq!(reply.header("www-authenticate"), "Bearer");
         }
     }
     let any_case = format!("bearer {token}");
-    let reply = w
-        .api()
-        .raw(
-            Method::GET,
-            &bin_path("a"),
-            &[("authorization", &any_case)],
-            b"",
-        )
-        .await;
+    let reply = w.api().raw(Method::GET, &bin_path("a"), &[("authorization", &any_case)], b"").await;
     assert_eq!(reply.status, 404);
 }
 
 async fn unknown_paths_and_methods_are_problems(w: World) {
     for path in ["/", "/v1", "/v1/lookup/bin", "/v2/lookup/bin/x", "/metrics"] {
         let reply = w.api().get(path).await;
-        assert_eq!(
-            (reply.status.as_u16(), reply.problem().as_str()),
-            (404, "not_found"),
-            "{path}"
-        );
+        assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (404, "not_found"), "{path}");
     }
-    for (method, path) in [
-        (Method::POST, bin_path("a")),
-        (Method::DELETE, pin_path("a")),
-        (Method::GET, claim_path("a")),
-    ] {
+    for (method, path) in
+        [(Method::POST, bin_path("a")), (Method::DELETE, pin_path("a")), (Method::GET, claim_path("a"))]
+    {
         let reply = w.api().send(method, &path, &[], b"").await;
-        assert_eq!(
-            (reply.status.as_u16(), reply.problem().as_str()),
-            (405, "method_not_allowed"),
-            "{path}"
-        );
+        assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (405, "method_not_allowed"), "{path}");
         assert!(!reply.header("allow").is_empty(), "{path}");
     }
     assert_eq!(w.node.admin.get("/v1/pins").await.problem(), "not_found");
@@ -418,45 +284,14 @@ async fn metrics_count_what_happened(w: World) {
     api.record(&pin_path("a"), "p").await;
     let line = "cache_lookups_total{namespace=\"bin\",result=\"miss\"}";
     assert_eq!(w.node.metric(line).await, 1.0);
-    assert_eq!(
-        w.node
-            .metric("cache_lookups_total{namespace=\"bin\",result=\"hit_memory\"}")
-            .await,
-        1.0
-    );
-    assert_eq!(
-        w.node
-            .metric("cache_stores_total{namespace=\"bin\",result=\"stored\"}")
-            .await,
-        1.0
-    );
-    assert_eq!(
-        w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await,
-        5.0 + 32.0 + 64.0
-    );
-    assert_eq!(
-        w.node
-            .metric("cache_memory_entries{namespace=\"bin\"}")
-            .await,
-        1.0
-    );
-    assert_eq!(
-        w.node
-            .metric("cache_records_total{kind=\"pin\",result=\"created\"}")
-            .await,
-        1.0
-    );
-    assert_eq!(
-        w.node
-            .metric("cache_requests_total{route=\"lookup\",status=\"2xx\"}")
-            .await,
-        2.0
-    );
+    assert_eq!(w.node.metric("cache_lookups_total{namespace=\"bin\",result=\"hit_memory\"}").await, 1.0);
+    assert_eq!(w.node.metric("cache_stores_total{namespace=\"bin\",result=\"stored\"}").await, 1.0);
+    assert_eq!(w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await, 5.0 + 32.0 + 64.0);
+    assert_eq!(w.node.metric("cache_memory_entries{namespace=\"bin\"}").await, 1.0);
+    assert_eq!(w.node.metric("cache_records_total{kind=\"pin\",result=\"created\"}").await, 1.0);
+    assert_eq!(w.node.metric("cache_requests_total{route=\"lookup\",status=\"2xx\"}").await, 2.0);
     let text = w.node.admin.get("/metrics").await;
-    assert!(
-        text.header("content-type")
-            .starts_with("application/openmetrics-text")
-    );
+    assert!(text.header("content-type").starts_with("application/openmetrics-text"));
     let body = std::str::from_utf8(&text.body).expect("text");
     for name in cache_service::metrics::NAMES {
         assert!(body.contains(&format!("# TYPE {name} ")), "{name}");

@@ -12,46 +12,27 @@ const VALUE: &str = "canary-value-55d1";
 
 /// Uses every route, well and badly.
 async fn use_all(api: &Api) {
-    until("stored", async || {
-        api.put(&bin_path("a"), VALUE.as_bytes()).await.status == 204
-    })
-    .await;
+    until("stored", async || api.put(&bin_path("a"), VALUE.as_bytes()).await.status == 204).await;
     api.get(&bin_path("a")).await;
     let miss = api.get_of(&status_path("b"), &key("c")).await;
-    api.put_of(
-        &status_path("b"),
-        &key("c"),
-        miss.header("switchyard-fence"),
-        VALUE.as_bytes(),
-    )
-    .await;
+    api.put_of(&status_path("b"), &key("c"), miss.header("switchyard-fence"), VALUE.as_bytes()).await;
     api.delete(&status_path("c")).await;
     api.put(&bin_path("d"), b"4111111111111111").await;
-    api.put(
-        &bin_path("d"),
-        format!("{VALUE}{}", "x".repeat(70_000)).as_bytes(),
-    )
-    .await;
+    api.put(&bin_path("d"), format!("{VALUE}{}", "x".repeat(70_000)).as_bytes()).await;
     for path in [pin_path("e"), claim_path("e")] {
         api.record(&path, "acquirer-a").await;
         api.record(&path, "acquirer-b").await;
-        api.send(hyper::Method::PUT, &path, &[], VALUE.as_bytes())
-            .await;
+        api.send(hyper::Method::PUT, &path, &[], VALUE.as_bytes()).await;
     }
     api.get(&pin_path("e")).await;
 }
 
 fn wire_keys() -> Vec<String> {
-    ["a", "b", "c", "d", "e"]
-        .iter()
-        .map(|name| key(name).to_string())
-        .collect()
+    ["a", "b", "c", "d", "e"].iter().map(|name| key(name).to_string()).collect()
 }
 
 fn holds(haystack: &[u8], needle: &str) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|w| w == needle.as_bytes())
+    haystack.windows(needle.len()).any(|w| w == needle.as_bytes())
 }
 
 /// None of the canaries is in the text.
@@ -67,10 +48,7 @@ async fn with_redis_neither_log_nor_metrics_nor_keys_tell() {
     let mut redis = RedisServer::start();
     let dir = tempfile::tempdir().expect("tempdir");
     let mut command = program(dir.path());
-    command
-        .env("REDIS_URL", redis.url())
-        .env("CACHE_KEY_SECRET", KEY_SECRET)
-        .env("LOG", "trace");
+    command.env("REDIS_URL", redis.url()).env("CACHE_KEY_SECRET", KEY_SECRET).env("LOG", "trace");
     let running = Running::start(command);
     let api = Api::new(running.at);
     let admin = Api::new(running.admin);
@@ -80,12 +58,7 @@ async fn with_redis_neither_log_nor_metrics_nor_keys_tell() {
     let held = redis.dump();
     assert!(held.len() >= 8, "there is something to search");
     for bytes in &held {
-        for canary in
-            wire_keys()
-                .iter()
-                .map(String::as_str)
-                .chain([TOKEN, KEY_SECRET, "4111111111111111"])
-        {
+        for canary in wire_keys().iter().map(String::as_str).chain([TOKEN, KEY_SECRET, "4111111111111111"]) {
             assert!(!holds(bytes, canary), "{canary} in Redis");
         }
     }
@@ -94,16 +67,10 @@ async fn with_redis_neither_log_nor_metrics_nor_keys_tell() {
     // Its errors are logged too.
     redis.kill();
     use_all(&api).await;
-    clean(
-        "metrics",
-        std::str::from_utf8(&admin.get("/metrics").await.body).expect("text"),
-    );
+    clean("metrics", std::str::from_utf8(&admin.get("/metrics").await.body).expect("text"));
     running.signal(Signal::SIGTERM);
     let (_, _, log) = running.end();
-    assert!(
-        log.lines().count() > 2,
-        "there is something to search: {log}"
-    );
+    assert!(log.lines().count() > 2, "there is something to search: {log}");
     clean("log", &log);
 }
 

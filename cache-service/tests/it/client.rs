@@ -28,25 +28,16 @@ pub(crate) struct Reply {
 impl Reply {
     /// A header's text, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |v| v.to_str().expect("text"))
+        self.headers.get(name).map_or("", |v| v.to_str().expect("text"))
     }
 
     /// The last part of a problem's type.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let body: serde_json::Value = serde_json::from_slice(&self.body).expect("JSON");
         assert_eq!(body["status"], self.status.as_u16());
         assert!(body["title"].is_string() && body["detail"].is_string());
-        let word = body["type"]
-            .as_str()
-            .expect("a type")
-            .strip_prefix("urn:switchyard:problem:");
+        let word = body["type"].as_str().expect("a type").strip_prefix("urn:switchyard:problem:");
         word.expect("our type").to_owned()
     }
 
@@ -59,55 +50,30 @@ impl Reply {
 
 impl Api {
     pub(crate) fn new(at: SocketAddr) -> Self {
-        Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            at,
-        }
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), at }
     }
 
     /// Speaks HTTP/2 without TLS.
     pub(crate) fn http2(at: SocketAddr) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(true)
-            .build_http();
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         Self { client, at }
     }
 
     /// Sends exactly this.
-    pub(crate) async fn raw(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.at));
+    pub(crate) async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.at));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request
-            .body(Full::new(Bytes::copy_from_slice(body)))
-            .expect("a request");
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a request");
         let response = self.client.request(request).await.expect("an answer");
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Reply {
-            status: head.status,
-            headers: head.headers,
-            body,
-        }
+        Reply { status: head.status, headers: head.headers, body }
     }
 
     /// Sends with the token.
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Reply {
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let authorization = format!("Bearer {TOKEN}");
         let mut all = vec![("authorization", authorization.as_str())];
         all.extend_from_slice(headers);
@@ -120,28 +86,18 @@ impl Api {
 
     /// Looks a value of an entity up.
     pub(crate) async fn get_of(&self, path: &str, entity: &Key) -> Reply {
-        self.send(
-            Method::GET,
-            path,
-            &[("switchyard-entity", &entity.to_string())],
-            b"",
-        )
-        .await
+        self.send(Method::GET, path, &[("switchyard-entity", &entity.to_string())], b"").await
     }
 
     /// Stores a plain value for a minute.
     pub(crate) async fn put(&self, path: &str, body: &[u8]) -> Reply {
-        self.send(Method::PUT, path, &[("switchyard-ttl-ms", "60000")], body)
-            .await
+        self.send(Method::PUT, path, &[("switchyard-ttl-ms", "60000")], body).await
     }
 
     /// Stores a value of an entity for a minute.
     pub(crate) async fn put_of(&self, path: &str, entity: &Key, fence: &str, body: &[u8]) -> Reply {
-        let headers = [
-            ("switchyard-ttl-ms", "60000"),
-            ("switchyard-entity", &entity.to_string()),
-            ("switchyard-fence", fence),
-        ];
+        let headers =
+            [("switchyard-ttl-ms", "60000"), ("switchyard-entity", &entity.to_string()), ("switchyard-fence", fence)];
         self.send(Method::PUT, path, &headers, body).await
     }
 

@@ -18,17 +18,12 @@ struct Truth {
 /// Loaders and one follow-up at once. The follow-up changes the truth, then invalidates; who asks after the
 /// acknowledgement never sees the truth from before.
 async fn no_reader_sees_what_was_invalidated_before_it_asked(w: World) {
-    let truth = Arc::new(Truth {
-        now: AtomicU64::new(0),
-        acknowledged: AtomicU64::new(0),
-    });
+    let truth = Arc::new(Truth { now: AtomicU64::new(0), acknowledged: AtomicU64::new(0) });
     let loaders: Vec<_> = (0..8)
         .map(|n| {
             let (api, truth) = (w.api().clone(), Arc::clone(&truth));
             // Two values of the one payment.
-            tokio::spawn(
-                async move { load_often(&api, &status_path(["a", "b"][n % 2]), &truth).await },
-            )
+            tokio::spawn(async move { load_often(&api, &status_path(["a", "b"][n % 2]), &truth).await })
         })
         .collect();
     for next in 1..=150 {
@@ -52,23 +47,13 @@ async fn load_often(api: &Api, path: &str, truth: &Truth) -> u32 {
         let reply = api.get_of(path, &payment).await;
         if reply.status == 200 {
             hits += 1;
-            let seen: u64 = std::str::from_utf8(&reply.body)
-                .expect("text")
-                .parse()
-                .expect("a number");
+            let seen: u64 = std::str::from_utf8(&reply.body).expect("text").parse().expect("a number");
             assert!(seen >= least, "saw {seen} after {least} was acknowledged");
             continue;
         }
         let loaded = truth.now.load(Ordering::SeqCst).to_string();
         tokio::task::yield_now().await;
-        let put = api
-            .put_of(
-                path,
-                &payment,
-                reply.header("switchyard-fence"),
-                loaded.as_bytes(),
-            )
-            .await;
+        let put = api.put_of(path, &payment, reply.header("switchyard-fence"), loaded.as_bytes()).await;
         assert!(put.status == 204 || put.status == 412, "{put:?}");
     }
     hits
@@ -76,17 +61,11 @@ async fn load_often(api: &Api, path: &str, truth: &Truth) -> u32 {
 
 fn connection(w: &World) -> redis::Connection {
     let url = w.redis.as_ref().expect("a Redis").url();
-    redis::Client::open(url)
-        .expect("client")
-        .get_connection()
-        .expect("connection")
+    redis::Client::open(url).expect("client").get_connection().expect("connection")
 }
 
 fn keys(connection: &mut redis::Connection, pattern: &str) -> Vec<String> {
-    redis::cmd("KEYS")
-        .arg(pattern)
-        .query(connection)
-        .expect("keys")
+    redis::cmd("KEYS").arg(pattern).query(connection).expect("keys")
 }
 
 #[tokio::test]
@@ -98,17 +77,11 @@ async fn a_generation_that_redis_forgot_does_not_come_again() {
     let miss = second.api.get_of(&path, &payment).await;
     let mut redis = connection(&w);
     for generation in keys(&mut redis, "*:g") {
-        let _: () = redis::cmd("DEL")
-            .arg(generation)
-            .query(&mut redis)
-            .expect("forgotten");
+        let _: () = redis::cmd("DEL").arg(generation).query(&mut redis).expect("forgotten");
     }
     assert_eq!(api.delete(&status_path("payment")).await.status, 204);
     // The second node's memory knows nothing of it: Redis alone refuses.
-    let put = second
-        .api
-        .put_of(&path, &payment, miss.header("switchyard-fence"), b"old")
-        .await;
+    let put = second.api.put_of(&path, &payment, miss.header("switchyard-fence"), b"old").await;
     assert_eq!(put.problem(), "fence_outdated");
 }
 
@@ -118,10 +91,7 @@ async fn a_generation_outlives_every_value_it_guards() {
     assert_eq!(w.api().delete(&status_path("payment")).await.status, 204);
     let mut redis = connection(&w);
     let generation = keys(&mut redis, "*:g").pop().expect("one");
-    let left: u64 = redis::cmd("PTTL")
-        .arg(generation)
-        .query(&mut redis)
-        .expect("a time");
+    let left: u64 = redis::cmd("PTTL").arg(generation).query(&mut redis).expect("a time");
     // Ten minutes for a value, and a quarter of an hour for its load.
     assert!((24 * 60_000..=25 * 60_000).contains(&left), "{left}");
 }
@@ -135,14 +105,8 @@ async fn a_load_of_long_ago_is_not_stored() {
     let (rest, at_ms) = fence.rsplit_once('.').expect("a time");
     let at_ms = u64::from_str_radix(at_ms, 16).expect("hex");
     let aged = |minutes: u64| format!("{rest}.{:x}", at_ms - minutes * 60_000);
-    assert_eq!(
-        api.put_of(&path, &payment, &aged(11), b"x").await.problem(),
-        "fence_outdated"
-    );
-    assert_eq!(
-        api.put_of(&path, &payment, &aged(9), b"x").await.status,
-        204
-    );
+    assert_eq!(api.put_of(&path, &payment, &aged(11), b"x").await.problem(), "fence_outdated");
+    assert_eq!(api.put_of(&path, &payment, &aged(9), b"x").await.status, 204);
 }
 
 #[tokio::test]
@@ -163,33 +127,15 @@ async fn an_answer_to_another_question_is_not_taken() {
     for (pattern, from) in [("*:v", value_a), ("*:pin", pin_a)] {
         for to in keys(&mut redis, pattern) {
             if to != from {
-                let _: () = redis::cmd("COPY")
-                    .arg(&from)
-                    .arg(&to)
-                    .arg("REPLACE")
-                    .query(&mut redis)
-                    .expect("copied");
+                let _: () = redis::cmd("COPY").arg(&from).arg(&to).arg("REPLACE").query(&mut redis).expect("copied");
             }
         }
     }
     let fresh = w.second_node().await;
     assert_eq!(&fresh.api.get(&bin_path("a")).await.body[..], b"of a");
     assert_eq!(fresh.api.get(&bin_path("b")).await.problem(), "miss");
-    assert_eq!(
-        fresh.api.get(&pin_path("a")).await.processor(),
-        "acquirer-a"
-    );
+    assert_eq!(fresh.api.get(&pin_path("a")).await.processor(), "acquirer-a");
     // Not "no pin": what cannot be read is never taken for absent.
-    assert_eq!(
-        fresh.api.get(&pin_path("b")).await.problem(),
-        "store_unavailable"
-    );
-    assert_eq!(
-        fresh
-            .api
-            .record(&pin_path("b"), "acquirer-b")
-            .await
-            .problem(),
-        "store_unavailable"
-    );
+    assert_eq!(fresh.api.get(&pin_path("b")).await.problem(), "store_unavailable");
+    assert_eq!(fresh.api.record(&pin_path("b"), "acquirer-b").await.problem(), "store_unavailable");
 }

@@ -27,24 +27,14 @@ async fn too_large_a_head_is_refused() {
     for head in [
         format!("GET /{big} HTTP/1.1\r\nhost: a\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nhost: a\r\nbig: {big}\r\n\r\n"),
-        format!(
-            "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
-            "a: b\r\n".repeat(100)
-        ),
+        format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "a: b\r\n".repeat(100)),
     ] {
         let mut stream = connect(&world).await;
         let _ = stream.write_all(head.as_bytes()).await;
         let answer = rest(&mut stream).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414"), "{answer}");
     }
-    assert_eq!(
-        world.api().get(&bin_path("a")).await.status,
-        404,
-        "it goes on"
-    );
+    assert_eq!(world.api().get(&bin_path("a")).await.status, 404, "it goes on");
 }
 
 #[tokio::test]
@@ -64,10 +54,7 @@ async fn a_client_that_never_finishes_its_first_head_is_cut_off() {
 async fn an_authorised_connection_outlives_the_trial() {
     let world = World::embedded("[limits]\nhead_timeout_ms = 200").await;
     let mut stream = connect(&world).await;
-    let request = format!(
-        "GET {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n",
-        bin_path("a")
-    );
+    let request = format!("GET {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n", bin_path("a"));
     for _ in 0..2 {
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut buffer = [0; 4_096];
@@ -87,10 +74,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
     let answer = rest(&mut stream).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
 }
 
 #[tokio::test]
@@ -103,20 +87,11 @@ async fn more_requests_than_allowed_are_turned_away() {
     );
     slow.write_all(head.as_bytes()).await.expect("sent");
     let api = Api::new(world.node.at);
-    until("the place is taken", async || {
-        api.get(&bin_path("b")).await.status == 503
-    })
-    .await;
+    until("the place is taken", async || api.get(&bin_path("b")).await.status == 503).await;
     let reply = api.get(&bin_path("b")).await;
-    assert_eq!(
-        (reply.problem().as_str(), reply.header("retry-after")),
-        ("overloaded", "1")
-    );
+    assert_eq!((reply.problem().as_str(), reply.header("retry-after")), ("overloaded", "1"));
     slow.write_all(b"x").await.expect("sent");
-    until("the place is free", async || {
-        api.get(&bin_path("a")).await.status == 200
-    })
-    .await;
+    until("the place is free", async || api.get(&bin_path("a")).await.status == 200).await;
 }
 
 #[tokio::test]
@@ -125,9 +100,6 @@ async fn more_connections_than_allowed_wait() {
     let _idle = [connect(&world).await, connect(&world).await];
     // It is served once a place is free: when the idle ones are cut off.
     let began = Instant::now();
-    assert_eq!(
-        Api::new(world.node.at).get(&bin_path("a")).await.status,
-        404
-    );
+    assert_eq!(Api::new(world.node.at).get(&bin_path("a")).await.status, 404);
     assert!(began.elapsed() < Duration::from_secs(10));
 }

@@ -17,13 +17,8 @@ use crate::world::until;
 /// The program on free ports, with nothing else in its environment.
 pub(crate) fn program(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cache-service"));
-    command
-        .env_clear()
-        .env("CACHE_PORT", "0")
-        .env("CACHE_ADMIN_PORT", "0");
-    command
-        .env("CACHE_DATA_DIR", data_dir)
-        .env("CACHE_TOKEN", TOKEN);
+    command.env_clear().env("CACHE_PORT", "0").env("CACHE_ADMIN_PORT", "0");
+    command.env("CACHE_DATA_DIR", data_dir).env("CACHE_TOKEN", TOKEN);
     command
 }
 
@@ -37,38 +32,18 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
-        let ready: serde_json::Value =
-            serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
         assert_eq!(ready["ready"], true);
-        let at = |name: &str| {
-            ready[name]
-                .as_str()
-                .expect("an address")
-                .parse()
-                .expect("an address")
-        };
-        Self {
-            at: at("listen"),
-            admin: at("admin"),
-            child,
-            stdout,
-        }
+        let at = |name: &str| ready[name].as_str().expect("an address").parse().expect("an address");
+        Self { at: at("listen"), admin: at("admin"), child, stdout }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(
-            Pid::from_raw(i32::try_from(self.child.id()).expect("an id")),
-            signal,
-        )
-        .expect("signalled");
+        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("an id")), signal).expect("signalled");
     }
 
     /// Waits for its end: whether it ended well, what else it wrote to standard output, what it logged.
@@ -83,12 +58,7 @@ impl Running {
         };
         let (mut out, mut log) = (String::new(), String::new());
         self.stdout.read_to_string(&mut out).expect("text");
-        self.child
-            .stderr
-            .take()
-            .expect("piped")
-            .read_to_string(&mut log)
-            .expect("text");
+        self.child.stderr.take().expect("piped").read_to_string(&mut log).expect("text");
         (status.code(), out, log)
     }
 }
@@ -101,11 +71,7 @@ impl Drop for Running {
 }
 
 fn output(command: &mut Command) -> (Option<i32>, String) {
-    let Output {
-        status,
-        stderr,
-        stdout,
-    } = command.output().expect("ran");
+    let Output { status, stderr, stdout } = command.output().expect("ran");
     assert!(stdout.is_empty());
     (status.code(), String::from_utf8(stderr).expect("text"))
 }
@@ -116,18 +82,14 @@ async fn it_says_when_it_is_ready_and_ends_in_order() {
         let dir = tempfile::tempdir().expect("tempdir");
         let running = Running::start(program(dir.path()));
         assert_ne!(running.at.port(), 0);
-        assert_eq!(
-            Api::new(running.at).put(&bin_path("a"), b"x").await.status,
-            204
-        );
+        assert_eq!(Api::new(running.at).put(&bin_path("a"), b"x").await.status, 204);
         assert_eq!(Api::new(running.admin).get("/readyz").await.status, 200);
         running.signal(signal);
         let (code, out, log) = running.end();
         assert_eq!((code, out.as_str()), (Some(0), ""), "{log}");
         assert!(!log.is_empty());
         for line in log.lines() {
-            serde_json::from_str::<serde_json::Value>(line)
-                .unwrap_or_else(|e| panic!("{line}: {e}"));
+            serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
     }
 }
@@ -145,49 +107,28 @@ async fn a_request_in_flight_ends_before_it_does() {
     stream.write_all(br#"{"processor":"#).await.expect("sent");
     // An answered request proves that the bytes before it were taken up, not that this one was: give it the counter.
     let admin = Api::new(running.admin);
-    until("it is served", async || {
-        Api::new(running.at).get(&bin_path("a")).await.status == 404
-    })
-    .await;
+    until("it is served", async || Api::new(running.at).get(&bin_path("a")).await.status == 404).await;
     running.signal(Signal::SIGTERM);
-    until("it is no longer ready", async || {
-        admin.get("/readyz").await.status == 503
-    })
-    .await;
-    until("it no longer accepts", async || {
-        TcpStream::connect(running.at).await.is_err()
-    })
-    .await;
+    until("it is no longer ready", async || admin.get("/readyz").await.status == 503).await;
+    until("it no longer accepts", async || TcpStream::connect(running.at).await.is_err()).await;
     stream.write_all(br#""acquirer-a"}"#).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("answered");
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert_eq!(running.end().0, Some(0));
     let again = Running::start(program(dir.path()));
-    assert_eq!(
-        Api::new(again.at).get(&pin_path("a")).await.processor(),
-        "acquirer-a"
-    );
+    assert_eq!(Api::new(again.at).get(&pin_path("a")).await.processor(), "acquirer-a");
 }
 
 #[tokio::test]
 async fn records_outlive_a_kill() {
     let dir = tempfile::tempdir().expect("tempdir");
     let running = Running::start(program(dir.path()));
-    assert_eq!(
-        Api::new(running.at)
-            .record(&pin_path("a"), "acquirer-a")
-            .await
-            .status,
-        201
-    );
+    assert_eq!(Api::new(running.at).record(&pin_path("a"), "acquirer-a").await.status, 201);
     running.signal(Signal::SIGKILL);
     assert_eq!(running.end().0, None);
     let again = Running::start(program(dir.path()));
-    assert_eq!(
-        Api::new(again.at).get(&pin_path("a")).await.processor(),
-        "acquirer-a"
-    );
+    assert_eq!(Api::new(again.at).get(&pin_path("a")).await.processor(), "acquirer-a");
 }
 
 #[test]
@@ -195,19 +136,12 @@ fn what_is_wrong_at_start_is_said() {
     let dir = tempfile::tempdir().expect("tempdir");
     let (code, error) = output(program(dir.path()).env_remove("CACHE_TOKEN"));
     assert!(code == Some(1) && error.contains("CACHE_TOKEN"), "{error}");
-    let (code, error) =
-        output(program(dir.path()).env("REDIS_URL", "redis://:hunter2@127.0.0.1:1"));
-    assert!(
-        code == Some(1) && error.contains("CACHE_KEY_SECRET") && !error.contains("hunter2"),
-        "{error}"
-    );
+    let (code, error) = output(program(dir.path()).env("REDIS_URL", "redis://:hunter2@127.0.0.1:1"));
+    assert!(code == Some(1) && error.contains("CACHE_KEY_SECRET") && !error.contains("hunter2"), "{error}");
     let file = dir.path().join("wrong.toml");
     std::fs::write(&file, "[limits]\nin_flights = 1").expect("written");
     let (code, error) = output(program(dir.path()).arg("--config").arg(&file));
-    assert!(
-        code == Some(1) && error.contains("in_flights") && error.contains("wrong.toml"),
-        "{error}"
-    );
+    assert!(code == Some(1) && error.contains("in_flights") && error.contains("wrong.toml"), "{error}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let port = taken.local_addr().expect("an address").port().to_string();
     let (code, error) = output(program(dir.path()).env("CACHE_PORT", &port));
@@ -219,10 +153,7 @@ fn two_programs_do_not_share_a_directory() {
     let dir = tempfile::tempdir().expect("tempdir");
     let _first = Running::start(program(dir.path()));
     let (code, error) = output(&mut program(dir.path()));
-    assert!(
-        code == Some(1) && error.contains("in use by another process"),
-        "{error}"
-    );
+    assert!(code == Some(1) && error.contains("in use by another process"), "{error}");
 }
 
 #[test]
@@ -231,11 +162,7 @@ fn check_reads_the_shipped_file_and_ends() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/cache-service.toml");
     let (code, error) = output(program(dir.path()).args(["--check", "--config", shipped]));
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    assert_eq!(
-        std::fs::read_dir(dir.path()).expect("a directory").count(),
-        0,
-        "it leaves nothing behind"
-    );
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 0, "it leaves nothing behind");
 }
 
 #[tokio::test]
@@ -243,25 +170,14 @@ async fn tokens_from_a_file_are_all_accepted() {
     let dir = tempfile::tempdir().expect("tempdir");
     std::fs::write(dir.path().join("tokens"), "old\nnew\n").expect("written");
     let file = dir.path().join("c.toml");
-    std::fs::write(
-        &file,
-        format!("token_file = {:?}", dir.path().join("tokens")),
-    )
-    .expect("written");
+    std::fs::write(&file, format!("token_file = {:?}", dir.path().join("tokens"))).expect("written");
     let mut command = program(dir.path());
     command.env_remove("CACHE_TOKEN").arg("--config").arg(&file);
     let running = Running::start(command);
     let api = Api::new(running.at);
     for (token, status) in [("old", 404), ("new", 404), (TOKEN, 401)] {
         let value = format!("Bearer {token}");
-        let reply = api
-            .raw(
-                hyper::Method::GET,
-                &bin_path("a"),
-                &[("authorization", &value)],
-                b"",
-            )
-            .await;
+        let reply = api.raw(hyper::Method::GET, &bin_path("a"), &[("authorization", &value)], b"").await;
         assert_eq!(reply.status, status, "{token}");
     }
 }

@@ -24,25 +24,17 @@ fn program() -> PathBuf {
         return given.into();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = ["redis-server", "redis-check-rdb"].iter().find_map(|name| {
-        std::env::split_paths(&path)
-            .map(|dir| dir.join(name))
-            .find(|file| file.is_file())
-    });
-    found.expect(
-        "these tests need a Redis server: run `apt-get install redis-tools`, or set REDIS_SERVER",
-    )
+    let found = ["redis-server", "redis-check-rdb"]
+        .iter()
+        .find_map(|name| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    found.expect("these tests need a Redis server: run `apt-get install redis-tools`, or set REDIS_SERVER")
 }
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let child = spawn(&dir);
-        let server = Self {
-            dir,
-            child,
-            path: None,
-        };
+        let server = Self { dir, child, path: None };
         server.wait();
         server
     }
@@ -102,16 +94,8 @@ impl RedisServer {
     pub(crate) fn dump(&self) -> Vec<Vec<u8>> {
         let client = redis::Client::open(self.url()).expect("client");
         let mut connection = client.get_connection().expect("connection");
-        let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-            .arg("*")
-            .query(&mut connection)
-            .expect("keys");
-        let value = |key: &Vec<u8>| -> Vec<u8> {
-            redis::cmd("GET")
-                .arg(key)
-                .query(&mut connection)
-                .expect("value")
-        };
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).expect("keys");
+        let value = |key: &Vec<u8>| -> Vec<u8> { redis::cmd("GET").arg(key).query(&mut connection).expect("value") };
         let values: Vec<_> = keys.iter().map(value).collect();
         keys.into_iter().chain(values).collect()
     }
@@ -121,25 +105,9 @@ fn spawn(dir: &TempDir) -> Child {
     let mut command = Command::new(program());
     // Asked for under this name, Debian's checker is the server.
     command.arg0("redis-server");
-    command.args([
-        "--port",
-        "0",
-        "--save",
-        "",
-        "--appendonly",
-        "yes",
-        "--appendfsync",
-        "always",
-    ]);
-    command
-        .arg("--dir")
-        .arg(dir.path())
-        .arg("--unixsocket")
-        .arg(dir.path().join("redis.sock"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+    command.arg("--dir").arg(dir.path()).arg("--unixsocket").arg(dir.path().join("redis.sock"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("redis starts")
 }
 

@@ -31,21 +31,15 @@ impl Node {
     pub(crate) async fn start(toml: &str, data_dir: &Path, redis: Option<&RedisServer>) -> Self {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), toml).expect("written");
-        let overrides = Overrides {
-            port: Some(0),
-            admin_port: Some(0),
-            data_dir: Some(data_dir.to_owned()),
-            ..Default::default()
-        };
+        let overrides =
+            Overrides { port: Some(0), admin_port: Some(0), data_dir: Some(data_dir.to_owned()), ..Default::default() };
         let secrets = Secrets {
             token: Some(TOKEN.to_owned()),
             key_secret: redis.map(|_| KEY_SECRET.to_owned()),
             redis_url: redis.map(RedisServer::url),
         };
         let config = Config::load(Some(file.path()), overrides, secrets).expect("a configuration");
-        let listeners = Listeners::bind(config.listen, config.admin_listen)
-            .await
-            .expect("bound");
+        let listeners = Listeners::bind(config.listen, config.admin_listen).await.expect("bound");
         let at = listeners.data.local_addr().expect("an address");
         let admin = listeners.admin.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
@@ -53,17 +47,9 @@ impl Node {
             let stopped = async {
                 let _ = stopped.await;
             };
-            cache_service::run(listeners, config, stopped)
-                .await
-                .expect("started");
+            cache_service::run(listeners, config, stopped).await.expect("started");
         });
-        Self {
-            api: Api::new(at),
-            admin: Api::new(admin),
-            at,
-            stop: Some(stop),
-            done,
-        }
+        Self { api: Api::new(at), admin: Api::new(admin), at, stop: Some(stop), done }
     }
 
     /// Stops it and waits for its end.
@@ -76,14 +62,8 @@ impl Node {
     pub(crate) async fn metric(&self, line: &str) -> f64 {
         let text = self.admin.get("/metrics").await.body;
         let text = std::str::from_utf8(&text).expect("text").to_owned();
-        let found = text
-            .lines()
-            .find_map(|l| l.strip_prefix(line))
-            .map(|n| n.trim().to_owned());
-        found
-            .unwrap_or_else(|| panic!("no {line} in {text}"))
-            .parse()
-            .expect("a number")
+        let found = text.lines().find_map(|l| l.strip_prefix(line)).map(|n| n.trim().to_owned());
+        found.unwrap_or_else(|| panic!("no {line} in {text}")).parse().expect("a number")
     }
 }
 
@@ -117,17 +97,9 @@ impl World {
     async fn new(toml: String, redis: Option<RedisServer>) -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let node = Node::start(&toml, dir.path(), redis.as_ref()).await;
-        let world = Self {
-            node,
-            dir,
-            redis,
-            toml,
-        };
+        let world = Self { node, dir, redis, toml };
         // The first use of a connection makes it.
-        until("the service is ready", async || {
-            world.node.admin.get("/readyz").await.status == 200
-        })
-        .await;
+        until("the service is ready", async || world.node.admin.get("/readyz").await.status == 200).await;
         world
     }
 
@@ -146,20 +118,10 @@ impl World {
 
     /// The same node after an orderly end.
     pub(crate) async fn restart(self) -> Self {
-        let Self {
-            node,
-            dir,
-            redis,
-            toml,
-        } = self;
+        let Self { node, dir, redis, toml } = self;
         node.stop().await;
         let node = Node::start(&toml, dir.path(), redis.as_ref()).await;
-        Self {
-            node,
-            dir,
-            redis,
-            toml,
-        }
+        Self { node, dir, redis, toml }
     }
 }
 
