@@ -29,4 +29,5 @@ pub mod reason;
 pub mod rng;
 pub mod router;
 pub mod rules;
+pub mod store;
 pub mod time;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::balance::Balancer;
 use crate::breaker::{Breaker, Grant, Transition, Verdict};
 use crate::config::Config;
-use crate::lookup::{Key, Local, Question};
+use crate::lookup::{Answer, Key, Local, Question};
 use crate::operation::{Kind, PoolId, WhenOpen};
 use crate::outbox::{Fate, Outbox};
 use crate::payment::Outcome;
 use crate::processor::{Candidates, ProcessorId};
 use crate::reason::Reason;
 use crate::rng::Rng;
+use crate::store::{Asked, Store, Stores};
 use crate::time::{Mono, Now};
 
 /// Facts that wait to be drained, at most; the oldest are dropped.
@@ -58,6 +59,8 @@ pub enum Fact {
     Refused(Reason),
     /// A breaker changed.
     Breaker(ProcessorId, Transition),
+    /// The cache-service is asked again, or not for a moment.
+    Store(Store, Transition),
     /// A look-up was answered from a cache, or not.
     Lookup(LookupResult),
     /// A write to the cache-service ended.
@@ -137,6 +140,7 @@ pub struct Router {
     /// What this worker remembers of look-ups.
     pub local: Local,
     outbox: Outbox,
+    stores: Stores,
     rng: Rng,
     facts: VecDeque<Fact>,
 }
@@ -152,6 +156,7 @@ impl Router {
             balancers,
             local: Local::new(config.local_entries, config.local_bytes),
             outbox: Outbox::default(),
+            stores: Stores::default(),
             rng,
             facts: VecDeque::new(),
             config,
@@ -249,6 +254,22 @@ impl Router {
         self.slots.get(id.index()).is_some_and(|slot| slot.breaker.admits(now.mono))
     }
 
+    /// Leave to ask the cache-service; none while it is not worth it.
+    pub(crate) fn may_ask(&mut self, question: &Question, now: Now) -> Option<Asked> {
+        let (asked, changed) = self.stores.acquire(question, now.mono)?;
+        if let Some((store, transition)) = changed {
+            self.fact(Fact::Store(store, transition));
+        }
+        Some(asked)
+    }
+
+    /// Counts the cache-service's answer; none: nobody waited for it.
+    pub(crate) fn answered(&mut self, asked: Asked, answer: Option<&Answer>, now: Now) {
+        if let Some((store, transition)) = self.stores.settle(asked, answer, now.mono, &mut self.rng) {
+            self.fact(Fact::Store(store, transition));
+        }
+    }
+
     /// Takes a write that was not acknowledged, to try it again.
     pub fn defer(&mut self, question: Question, now: Now) {
         let fate = self.outbox.push(question, now.mono);
@@ -264,7 +285,7 @@ impl Router {
     }
 
     /// Counts the answer to a deferred write.
-    pub fn settle_deferred(&mut self, id: u64, answer: &crate::lookup::Answer) {
+    pub fn settle_deferred(&mut self, id: u64, answer: &Answer) {
         match self.outbox.settle(id, answer) {
             Fate::Stored => self.fact(Fact::Write(WriteResult::Stored)),
             Fate::GivenUp => self.fact(Fact::Write(WriteResult::Lost)),

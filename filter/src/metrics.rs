@@ -11,6 +11,7 @@ use decision::payment::Outcome;
 use decision::processor::ProcessorId;
 use decision::reason::Reason;
 use decision::router::{Fact, LookupResult, WriteResult};
+use decision::store::Store;
 
 use crate::host::{self, Counter};
 
@@ -22,6 +23,8 @@ const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
 const REFUSALS: &str = "switchyard_refusals_total";
 /// Look-ups, by where the answer came from.
 const LOOKUPS: &str = "switchyard_lookups_total";
+/// Changes of the breakers before the cache-service, by store and the state entered.
+const STORES: &str = "switchyard_store_transitions_total";
 /// Writes to the cache-service, by how they ended.
 const WRITES: &str = "switchyard_writes_total";
 
@@ -54,6 +57,7 @@ pub(crate) struct Metrics {
     processors: Vec<OfProcessor>,
     refusals: Family<Reason>,
     lookups: Family<LookupResult>,
+    stores: Family<(Store, Transition)>,
     writes: Family<WriteResult>,
 }
 
@@ -73,6 +77,9 @@ impl Metrics {
         Self {
             processors: config.processors.iter().map(|p| of_processor(&p.name)).collect(),
             refusals: Family::define(Reason::ALL, |r| format!("{REFUSALS}.reason={}", r.code())),
+            stores: Family::define(Store::ALL.into_iter().flat_map(|s| STATES.map(|t| (s, t))), |(s, t)| {
+                format!("{STORES}.store={}.to={}", s.as_str(), state(t))
+            }),
             lookups: Family::define(LookupResult::ALL, |r| format!("{LOOKUPS}.result={}", r.as_str())),
             writes: Family::define(WriteResult::ALL, |r| format!("{WRITES}.result={}", r.as_str())),
         }
@@ -97,6 +104,7 @@ impl Metrics {
                 }
             }
             Fact::Refused(reason) => self.refusals.count(reason),
+            Fact::Store(store, transition) => self.stores.count((store, transition)),
             Fact::Lookup(result) => self.lookups.count(result),
             Fact::Write(result) => self.writes.count(result),
         }

@@ -59,8 +59,12 @@ impl Worker {
     /// Counts what happened since the last time, and logs what an operator wants to see.
     pub(crate) fn drain_facts(&self) {
         while let Some(fact) = self.decide(Router::poll_fact) {
-            if let Fact::Breaker(id, transition) = fact {
-                let name = self.metrics.processor(id);
+            let changed = match fact {
+                Fact::Breaker(id, transition) => Some((self.metrics.processor(id), transition)),
+                Fact::Store(store, transition) => Some((store.as_str(), transition)),
+                _ => None,
+            };
+            if let Some((name, transition)) = changed {
                 host::log(LogLevel::Warn, &format!("breaker of {name} is {}", metrics::state(transition)));
             }
             self.metrics.count(fact);

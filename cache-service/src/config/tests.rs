@@ -1,3 +1,5 @@
+//! What a configuration may say, and what it may not.
+
 use super::*;
 
 const SHIPPED: &str = include_str!("../../cache-service.toml");

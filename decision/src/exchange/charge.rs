@@ -75,7 +75,7 @@ impl Exchange {
         let name = router.config().processor(ticket.processor()).map(|p| p.name.clone());
         let key = claim_key(router, &head.request, key);
         self.state = State::ChargeClaim(Claiming { request: head.request, ticket });
-        Step::Ask(Question::Claim { key, processor: name.unwrap_or_default() })
+        self.ask(router, Question::Claim { key, processor: name.unwrap_or_default() }, now)
     }
 
     pub(super) fn charge_claimed(
@@ -170,7 +170,7 @@ impl Exchange {
         let key = pin_key(&tenant, &payment);
         let ttl = router.config().pin_ttl;
         router.local.keep_pin(key, id, ttl, now.mono);
-        self.write(Question::StorePin { key, processor: name }, edits, Unacknowledged::Defer)
+        self.write(router, Question::StorePin { key, processor: name }, edits, Unacknowledged::Defer, now)
     }
 }
 

@@ -25,14 +25,14 @@ pub(super) struct Job {
 }
 
 impl Exchange {
-    pub(super) fn follow_up_headers(&mut self, router: &mut Router, request: Request) -> Step {
+    pub(super) fn follow_up_headers(&mut self, router: &mut Router, request: Request, now: Now) -> Step {
         let Some(payment) = &request.parameter else {
             return self.refuse(router, Reason::PaymentIdMalformed, None);
         };
         // The store is asked each time: a worker's memory may not have heard that the id became ambiguous.
         let key = pin_key(&request.tenant, payment);
         self.state = State::FollowUpPin(Head { request });
-        Step::Ask(Question::Pin { key })
+        self.ask(router, Question::Pin { key }, now)
     }
 
     pub(super) fn follow_up_pinned(
@@ -81,7 +81,7 @@ impl Exchange {
         // leaves.
         match invalidates {
             Some((namespace, entity)) => {
-                self.write(Question::Invalidate { namespace, entity }, edits, Unacknowledged::Defer)
+                self.write(router, Question::Invalidate { namespace, entity }, edits, Unacknowledged::Defer, now)
             }
             None => Step::Pass(edits),
         }

@@ -100,7 +100,7 @@ impl Exchange {
                     return self.ask_value(router, request, plan, Some(id), now);
                 }
                 self.state = State::LookupPin(Head { request, plan });
-                Step::Ask(Question::Pin { key })
+                self.ask(router, Question::Pin { key }, now)
             }
         }
     }
@@ -145,7 +145,7 @@ impl Exchange {
         let entity = processor.and_then(|id| entity_key(router, &request, id));
         let namespace = plan.lookup.namespace.clone();
         self.state = State::LookupAsk(Asking { request, plan, processor, key, entity });
-        Step::Ask(Question::Lookup { namespace, key, entity })
+        self.ask(router, Question::Lookup { namespace, key, entity }, now)
     }
 
     pub(super) fn lookup_answered(
@@ -253,7 +253,7 @@ impl Exchange {
         let Some(fence) = fill.fence else { return Step::Pass(edits) };
         let Fill { namespace, ttl, key, entity, .. } = fill;
         let question = Question::Fill { namespace, key, entity, fence, ttl, value };
-        self.write(question, edits, Unacknowledged::Drop)
+        self.write(router, question, edits, Unacknowledged::Drop, now)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::payment::{Outcome, Spoke};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
 use crate::router::{Fact, Router, Ticket, WriteResult};
+use crate::store::Asked;
 use crate::time::Now;
 
 /// What the shell must do now.
@@ -85,6 +86,8 @@ const TENANT_LEN_MAX: usize = 8 * 1024;
 #[derive(Default)]
 pub struct Exchange {
     state: State,
+    /// The question that is out.
+    asked: Option<Asked>,
 }
 
 #[derive(Default)]
@@ -154,7 +157,7 @@ impl Exchange {
         let request = Request { tenant, edits, ..request };
         match request.kind {
             Kind::Charge => self.charge_headers(router, request, headers, ends),
-            Kind::FollowUp => self.follow_up_headers(router, request),
+            Kind::FollowUp => self.follow_up_headers(router, request, now),
             Kind::Lookup => self.lookup_headers(router, request, headers, ends, now),
         }
     }
@@ -169,6 +172,9 @@ impl Exchange {
 
     /// The answer that [`Step::Ask`] asked for.
     pub fn on_answer(&mut self, router: &mut Router, answer: Answer, now: Now) -> Step {
+        if let Some(asked) = self.asked.take() {
+            router.answered(asked, Some(&answer), now);
+        }
         match std::mem::replace(&mut self.state, State::Closed) {
             State::ChargeClaim(claiming) => self.charge_claimed(router, claiming, answer, now),
             State::FollowUpPin(head) => self.follow_up_pinned(router, head, answer, now),
@@ -214,6 +220,9 @@ impl Exchange {
 
     /// The exchange is over. Always last.
     pub fn on_done(&mut self, router: &mut Router, now: Now) {
+        if let Some(asked) = self.asked.take() {
+            router.answered(asked, None, now);
+        }
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Sent(Sent { ticket, .. }) => router.settle(ticket, Outcome::Abandoned, now),
             State::ChargeClaim(claiming) => claiming.abandon(router, now),
@@ -257,10 +266,26 @@ impl Exchange {
         Step::Forward(edits)
     }
 
+    /// Asks the cache-service, or goes on at once where that is not worth it. The state says what awaits the answer.
+    fn ask(&mut self, router: &mut Router, question: Question, now: Now) -> Step {
+        self.asked = router.may_ask(&question, now);
+        match self.asked {
+            Some(_) => Step::Ask(question),
+            None => self.on_answer(router, Answer::Unavailable, now),
+        }
+    }
+
     /// Holds the response until the write is acknowledged.
-    fn write(&mut self, question: Question, edits: Vec<Edit>, unacknowledged: Unacknowledged) -> Step {
+    fn write(
+        &mut self,
+        router: &mut Router,
+        question: Question,
+        edits: Vec<Edit>,
+        unacknowledged: Unacknowledged,
+        now: Now,
+    ) -> Step {
         self.state = State::Writing(Writing { question: question.clone(), edits, unacknowledged });
-        Step::Ask(question)
+        self.ask(router, question, now)
     }
 
     /// An event that the state did not wait for changes nothing.

@@ -319,3 +319,26 @@ fn a_public_look_up_needs_no_caller_and_survives_a_silent_cache() {
     let step = drive.again().request("GET", "/v1/bins/4242424242424242", &[], Ends::Here);
     forwarded(&step);
 }
+
+#[test]
+fn a_silent_cache_service_is_left_alone_for_a_moment() {
+    let mut drive = Drive::new();
+    let mut asked = 0;
+    for _ in 0..50 {
+        drive.again().charge(CHARGE, None);
+        if let Step::Ask(_) = drive.response(201, Spoke::Processor, Some(APPROVED)) {
+            asked += 1;
+            drive.answer(Answer::Unavailable);
+        }
+    }
+    assert_eq!(asked, 3, "the others went on at once");
+    // A key still never goes unclaimed.
+    assert_eq!(refused(drive.again().charge(CHARGE, Some("k"))), (503, "key_state_unknown"));
+    // Look-ups are judged apart.
+    assert!(matches!(drive.again().request("GET", "/v1/bins/424242", &[], Ends::Here), Step::Ask(_)));
+    // One question tries again, and its answer opens the way.
+    drive.now = at(10_000);
+    assert!(matches!(drive.again().charge(CHARGE, Some("k")), Step::Ask(_)));
+    drive.answer(Answer::Claimed(Claim::Fresh, "a".to_owned()));
+    assert!(matches!(drive.again().charge(CHARGE, Some("l")), Step::Ask(_)));
+}

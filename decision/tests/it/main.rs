@@ -1,6 +1,7 @@
 //! What `decision` promises, seen from outside.
 
 mod config;
+mod documented;
 mod exchange;
 mod fixture;
 mod laws;

@@ -1,0 +1,31 @@
+//! What an operator may meet in an answer or a metric stands in the reference.
+
+use decision::payment::Outcome;
+use decision::reason::Reason;
+use decision::router::{LookupResult, WriteResult};
+use decision::store::Store;
+
+const REFERENCE: &str = include_str!("../../../envoy/README.md");
+const FILTER_METRICS: &str = include_str!("../../../filter/src/metrics.rs");
+
+#[test]
+fn every_code_of_every_registry_is_explained() {
+    let codes = Reason::ALL.map(Reason::code).into_iter();
+    let outcomes = Outcome::ALL.map(Outcome::as_str).into_iter();
+    let lookups = LookupResult::ALL.map(LookupResult::as_str).into_iter();
+    let writes = WriteResult::ALL.map(WriteResult::as_str).into_iter();
+    let stores = Store::ALL.map(Store::as_str).into_iter();
+    for word in codes.chain(outcomes).chain(lookups).chain(writes).chain(stores) {
+        let known = REFERENCE.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == word);
+        assert!(known, "envoy/README.md does not name {word}");
+    }
+}
+
+#[test]
+fn every_metric_of_the_filter_is_explained() {
+    let names: Vec<_> = FILTER_METRICS.split('"').filter(|text| text.starts_with("switchyard_")).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        assert!(REFERENCE.contains(&format!("`{name}`")), "envoy/README.md does not name {name}");
+    }
+}
