@@ -1,7 +1,8 @@
 //! What is told is true: under concurrency, after Redis forgot, and when Redis answers another question.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::client::{Api, bin_path, key, pin_path, status_path};
 use crate::world::{World, both};
@@ -13,12 +14,18 @@ struct Truth {
     now: AtomicU64,
     /// Up to here an invalidation was acknowledged.
     acknowledged: AtomicU64,
+    /// Set after the last invalidation.
+    done: AtomicBool,
 }
 
 /// Loaders and one follow-up at once. The follow-up changes the truth, then invalidates; who asks after the
 /// acknowledgement never sees the truth from before.
 async fn no_reader_sees_what_was_invalidated_before_it_asked(w: World) {
-    let truth = Arc::new(Truth { now: AtomicU64::new(0), acknowledged: AtomicU64::new(0) });
+    let truth = Arc::new(Truth {
+        now: AtomicU64::new(0),
+        acknowledged: AtomicU64::new(0),
+        done: AtomicBool::new(false),
+    });
     let loaders: Vec<_> = (0..8)
         .map(|n| {
             let (api, truth) = (w.api().clone(), Arc::clone(&truth));
@@ -30,8 +37,10 @@ async fn no_reader_sees_what_was_invalidated_before_it_asked(w: World) {
         truth.now.store(next, Ordering::SeqCst);
         assert_eq!(w.api().delete(&status_path("payment")).await.status, 204);
         truth.acknowledged.store(next, Ordering::SeqCst);
-        tokio::task::yield_now().await;
+        // Now and then long enough that loads come between.
+        tokio::time::sleep(Duration::from_millis(next % 4)).await;
     }
+    truth.done.store(true, Ordering::SeqCst);
     let mut hits = 0;
     for loader in loaders {
         hits += loader.await.expect("no stale answer");
@@ -42,7 +51,8 @@ async fn no_reader_sees_what_was_invalidated_before_it_asked(w: World) {
 async fn load_often(api: &Api, path: &str, truth: &Truth) -> u32 {
     let payment = key("payment");
     let mut hits = 0;
-    for _ in 0..150 {
+    // To the end, and then until one hit: after the last invalidation a value stays.
+    while hits == 0 || !truth.done.load(Ordering::SeqCst) {
         let least = truth.acknowledged.load(Ordering::SeqCst);
         let reply = api.get_of(path, &payment).await;
         if reply.status == 200 {
