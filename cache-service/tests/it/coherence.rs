@@ -21,11 +21,8 @@ struct Truth {
 /// Loaders and one follow-up at once. The follow-up changes the truth, then invalidates; who asks after the
 /// acknowledgement never sees the truth from before.
 async fn no_reader_sees_what_was_invalidated_before_it_asked(w: World) {
-    let truth = Arc::new(Truth {
-        now: AtomicU64::new(0),
-        acknowledged: AtomicU64::new(0),
-        done: AtomicBool::new(false),
-    });
+    let truth =
+        Arc::new(Truth { now: AtomicU64::new(0), acknowledged: AtomicU64::new(0), done: AtomicBool::new(false) });
     let loaders: Vec<_> = (0..8)
         .map(|n| {
             let (api, truth) = (w.api().clone(), Arc::clone(&truth));
