@@ -170,6 +170,8 @@ async fn in_a_storm_no_key_is_charged_twice() {
     }
     eprintln!("statuses in the storm: {statuses:?}");
     assert!(statuses.keys().all(|status| [201, 409, 503, 504].contains(status)), "{statuses:?}");
+    let unresolved = stat(&stack, r"switchyard_refusals_total\.reason=key_unresolved$").await;
+    assert_eq!(statuses.get(&409), Some(&unresolved));
     let rows = assert_ledgers(&stack, &successes).await;
     // And every key has met one processor only, whatever its breaker said meanwhile.
     let mut met = BTreeMap::<String, BTreeSet<usize>>::new();
@@ -177,5 +179,5 @@ async fn in_a_storm_no_key_is_charged_twice() {
         met.entry(row.key.clone().unwrap()).or_default().insert(processor);
     }
     assert!(met.values().all(|processors| processors.len() == 1), "{met:?}");
-    assert!(rows.iter().flatten().filter(|row| row.approved).count() > 50);
+    assert!(rows.iter().flatten().filter(|row| row.approved).count() > 20);
 }
