@@ -151,7 +151,7 @@ async fn in_a_storm_no_key_is_charged_twice() {
     plan.edits = vec![short_timeout("0.4s")];
     let stack = start(plan).await;
     let storm = |mode: Mode, rate: f64| Control { rate, recorded: Recorded::Random, seed: 7, ..mode.into() };
-    let controls = [storm(Mode::Http(503), 0.6), storm(Mode::ResetAfter, 0.3), storm(Mode::Hang, 0.2)];
+    let controls = [storm(Mode::Http(503), 0.8), storm(Mode::ResetAfter, 0.3), storm(Mode::Hang, 0.2)];
     for (acquirer, control) in Acquirer::ALL.into_iter().zip(controls) {
         stack.processor(acquirer).set(control).await.unwrap();
     }
@@ -171,7 +171,8 @@ async fn in_a_storm_no_key_is_charged_twice() {
     eprintln!("statuses in the storm: {statuses:?}");
     assert!(statuses.keys().all(|status| [201, 409, 503, 504].contains(status)), "{statuses:?}");
     let unresolved = stat(&stack, r"switchyard_refusals_total\.reason=key_unresolved$").await;
-    assert_eq!(statuses.get(&409), Some(&unresolved));
+    // None, where every breaker opened in the first round: then each round is told `no_processor`.
+    assert_eq!(statuses.get(&409).copied().unwrap_or_default(), unresolved);
     let rows = assert_ledgers(&stack, &successes).await;
     // And every key has met one processor only, whatever its breaker said meanwhile.
     let mut met = BTreeMap::<String, BTreeSet<usize>>::new();
@@ -179,5 +180,5 @@ async fn in_a_storm_no_key_is_charged_twice() {
         met.entry(row.key.clone().unwrap()).or_default().insert(processor);
     }
     assert!(met.values().all(|processors| processors.len() == 1), "{met:?}");
-    assert!(rows.iter().flatten().filter(|row| row.approved).count() > 20);
+    assert!(rows.iter().flatten().any(|row| row.approved));
 }
