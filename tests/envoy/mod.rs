@@ -3,12 +3,19 @@
 //! Every suite here ends where money is: in the ledgers of the sample processors ([`assert_ledgers`]). Each test has a
 //! stack of its own on free ports, so that all may run at once.
 
+mod breaker;
+mod follow_up;
+mod outages;
+mod routing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
+use e2e::client::load::{self, Load, Report};
 use e2e::client::{Answer, Client, Request};
 use e2e::processor::{Mode, Row};
-use e2e::stack::{Acquirer, ArtefactArgs, Plan, Stack, find_processor};
+use e2e::stack::{Acquirer, ArtefactArgs, Edit, Plan, Stack, find_processor};
 use serde_json::{Value, json};
 
 /// A published test card that no rule of the shipped configuration names.
@@ -140,4 +147,30 @@ pub(crate) async fn assert_ledgers<'a>(
         assert_eq!(at, Some(&vec![who]), "{success} is not what was executed");
     }
     ledgers
+}
+
+/// Sends `requests` requests over `in_flight` connections that are kept, so that each stays with its worker. All are
+/// answered, and the labels of the report are the successes.
+pub(crate) async fn load(
+    stack: &Stack,
+    requests: u64,
+    in_flight: usize,
+    request: impl Fn(u64) -> Request + Send + Sync + 'static,
+) -> Report {
+    let client = Client::with_idle_connections(in_flight);
+    let load = Load { requests, within: Duration::from_secs(60), in_flight };
+    let report = load::run(&client, stack.proxy(), load, request, success).await.unwrap();
+    assert!(report.errors.is_empty() && report.answered() == requests, "{:?}, {:?}", report.statuses, report.errors);
+    report
+}
+
+/// The sum of Envoy's counters and gauges whose name matches the regular expression.
+pub(crate) async fn stat(stack: &Stack, name: &str) -> u64 {
+    stack.stats(name).await.unwrap().values().sum()
+}
+
+/// The shipped route with a time-out that a test can wait for.
+pub(crate) fn short_timeout(timeout: &str) -> Edit {
+    let route = |timeout: &str| format!("cluster_header: x-switchyard-cluster\n                  timeout: {timeout}\n");
+    Edit::new(route("10s"), route(timeout))
 }
