@@ -4,9 +4,15 @@
 //! stack of its own on free ports, so that all may run at once.
 
 mod breaker;
+mod configuration;
 mod follow_up;
+mod lookups;
+mod metrics;
 mod outages;
+mod refusals;
 mod routing;
+mod trap;
+mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
