@@ -17,7 +17,6 @@ pub mod generation;
 pub mod http;
 pub mod memory;
 pub mod metrics;
-pub mod pan;
 pub mod problem;
 pub mod records;
 pub mod redis;

@@ -18,10 +18,10 @@ use crate::fence::{Fence, Local, Marks, Shared};
 use crate::generation::{Generation, Generations};
 use crate::memory::{Memory, Outdated};
 use crate::metrics::{Lookup, Metrics, SpaceMetrics, Store};
-use crate::pan::holds_card_number;
 use crate::redis::{Address, FENCE_AGE_MAX, Redis, Stored, Storing, Unavailable};
 use crate::secret::KeySecret;
 use crate::value::Value;
+use decision::payment::holds_card_number;
 
 /// The look-ups of all namespaces.
 pub struct Service {

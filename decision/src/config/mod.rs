@@ -137,10 +137,21 @@ pub enum Detail {
 pub struct KeyCarrier {
     /// Lower case.
     pub header: String,
+    /// How processors are told it, however the client wrote it.
+    pub spelling: Spelling,
     /// May it be absent?
     pub presence: Presence,
     /// How it is protected.
     pub claims: Claims,
+}
+
+/// How an idempotency key is written in its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// `abc`, as most processors document it.
+    Bare,
+    /// `"abc"`, as the IETF draft has it.
+    Quoted,
 }
 
 /// Whether something must be there.

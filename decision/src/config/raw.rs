@@ -134,9 +134,19 @@ pub(super) enum Kind {
 pub(super) struct Key {
     pub(super) header: String,
     #[serde(default)]
+    pub(super) spelling: Spelling,
+    #[serde(default)]
     pub(super) presence: Presence,
     #[serde(default)]
     pub(super) claims: Claims,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Spelling {
+    #[default]
+    Bare,
+    Quoted,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

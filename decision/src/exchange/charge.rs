@@ -1,10 +1,10 @@
 //! A charge: read, routed, claimed, sent, read again, pinned.
 
 use super::{
-    Body, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Tenant,
+    Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Tenant,
     Unacknowledged, answer_edits, detail, head, pin_key,
 };
-use crate::config::{Detail, KeyCarrier, Presence, SameKey};
+use crate::config::{Detail, KeyCarrier, Presence, SameKey, Spelling};
 use crate::lookup::{Answer, Claim, Key, KeyBuilder, Question};
 use crate::operation::{Claims, Kind};
 use crate::payment::{self, Encoding, IdempotencyKey, Outcome, Spoke};
@@ -180,10 +180,15 @@ fn read_head(router: &Router, request: Request, headers: Headers<'_>, ends: Ends
         Some(Detail::Charge { key }) => key.as_ref(),
         _ => None,
     };
+    let mut request = request;
     let key = match carrier {
-        Some(carrier) => idempotency_key(carrier, headers)?.map(|key| (key, carrier.claims)),
+        Some(carrier) => idempotency_key(carrier, headers)?.map(|key| (key, carrier)),
         None => None,
     };
+    if let Some((key, carrier)) = &key {
+        request.edits.push(Edit::Set(carrier.header.clone(), spelt(key, carrier.spelling)));
+    }
+    let key = key.map(|(key, carrier)| (key, carrier.claims));
     if head::is_encoded(headers) {
         return Err(Reason::BodyEncoded);
     }
@@ -206,6 +211,14 @@ fn idempotency_key(carrier: &KeyCarrier, headers: Headers<'_>) -> Result<Option<
         Ok(None) if carrier.presence == Presence::Required => Err(Reason::KeyMissing),
         Ok(None) => Ok(None),
         Err(Repeated) => Err(Reason::KeyMalformed),
+    }
+}
+
+/// The one spelling of a key that processors see.
+fn spelt(key: &IdempotencyKey, spelling: Spelling) -> Vec<u8> {
+    match spelling {
+        Spelling::Bare => key.as_bytes().to_vec(),
+        Spelling::Quoted => [b"\"", key.as_bytes(), b"\""].concat(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::config::{AnswerHeaders, Config, Detail, Lookup, Shared};
 use crate::lookup::{Answer, Key, KeyBuilder, Namespace, Question, Value};
 use crate::operation::{Kind, WhenOpen};
-use crate::payment::{self, Outcome, Spoke, looks_like_card_number};
+use crate::payment::{self, Outcome, Spoke, holds_card_number};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
 use crate::router::{Fact, LookupResult, Router, Ticket};
@@ -79,7 +79,7 @@ impl Exchange {
         let lookup = lookup.clone();
         let unknown_caller = lookup.shared == Shared::Tenant && request.tenant.is_none();
         // A card number is not a key, not even hashed; and a GET with a body is no look-up we know.
-        let card = request.parameter.as_deref().is_some_and(looks_like_card_number);
+        let card = holds_card_number(&request.path);
         let caching = if unknown_caller || card || ends == Ends::Later { Caching::No } else { Caching::Yes };
         let vary = lookup.vary.iter().map(|name| headers.one(name.as_bytes()).map(<[u8]>::to_vec)).collect();
         let plan = Plan { lookup, caching, vary };

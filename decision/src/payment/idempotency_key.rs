@@ -6,7 +6,7 @@ use std::fmt;
 /// `"`, `,`, `;` and `\`.
 ///
 /// The IETF draft (httpapi-idempotency-key-header) quotes the value and Stripe's documentation does not, so `"abc"` and
-/// `abc` are one key. The header itself is forwarded as it came.
+/// `abc` are one key. It is forwarded in one spelling: a processor might take two spellings for two keys, and charge twice.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(Vec<u8>);
 

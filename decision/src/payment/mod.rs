@@ -1,10 +1,12 @@
 //! What a payment request says, and what its answer means.
 
+mod card_number;
 mod document;
 mod idempotency_key;
 mod outcome;
 mod parse;
 
+pub use card_number::holds_card_number;
 pub use document::{Document, Encoding, Pointer, RepeatedField};
 pub use idempotency_key::{IdempotencyKey, MalformedIdempotencyKey};
 pub use outcome::{Answer, Outcome, Profile, Spoke};
@@ -94,25 +96,6 @@ impl fmt::Debug for Bin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.digits()))
     }
-}
-
-/// Could the text be a whole card number: 13 to 19 digits that pass the Luhn check?
-pub fn looks_like_card_number(text: &str) -> bool {
-    if !(13..=19).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return false;
-    }
-    let sum: u32 = text
-        .bytes()
-        .rev()
-        .map(|b| u32::from(b.saturating_sub(b'0')))
-        .enumerate()
-        .map(|(i, digit)| match (i % 2, digit) {
-            (0, digit) => digit,
-            (_, 0..=4) => digit.saturating_mul(2),
-            (_, digit) => digit.saturating_mul(2).saturating_sub(9),
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }
 
 /// A charge, as far as routing needs it. No card number, no CVV, no name.

@@ -2,7 +2,7 @@
 
 use super::values::{header_name, millis, name, namespace, number};
 use super::{Result, wrong};
-use crate::config::{ConfigError, Detail, KeyCarrier, Lookup, Operation, Presence, Shared, defaults, raw};
+use crate::config::{ConfigError, Detail, KeyCarrier, Lookup, Operation, Presence, Shared, Spelling, defaults, raw};
 use crate::operation::{Claims, Template, WhenOpen};
 
 pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
@@ -44,6 +44,10 @@ fn detail(path: &str, one: &raw::Operation, template: &Template) -> Result<Detai
                 None => None,
                 Some(key) => Some(KeyCarrier {
                     header: header_name(&format!("{path}.key.header"), &key.header)?,
+                    spelling: match key.spelling {
+                        raw::Spelling::Bare => Spelling::Bare,
+                        raw::Spelling::Quoted => Spelling::Quoted,
+                    },
                     presence: match key.presence {
                         raw::Presence::Required => Presence::Required,
                         raw::Presence::Optional => Presence::Optional,
