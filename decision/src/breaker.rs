@@ -132,12 +132,6 @@ impl Breaker {
         }
     }
 
-    /// Leave for a request that only this processor can take, whatever the state: its own follow-ups and retries of
-    /// its own keys. Its result counts while closed and never as the probe.
-    pub fn acquire_pinned(&self) -> Grant {
-        self.regular()
-    }
-
     /// Counts a result.
     pub fn settle(
         &mut self,

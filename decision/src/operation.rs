@@ -80,6 +80,15 @@ impl Template {
         self.segments.contains(&Segment::Parameter)
     }
 
+    /// Up to and with its parameter, are the two the same? Then they speak of the same thing.
+    pub fn same_subject(&self, other: &Self) -> bool {
+        let subject = |template: &Self| {
+            let end = template.segments.iter().position(|s| *s == Segment::Parameter)?;
+            template.segments.get(..=end).map(<[Segment]>::to_vec)
+        };
+        subject(self).is_some() && subject(self) == subject(other)
+    }
+
     /// Compares a path without its query.
     pub fn matches<'a>(&self, path: &'a [u8]) -> Match<'a> {
         let Some(rest) = path.strip_prefix(b"/") else { return Match::No };

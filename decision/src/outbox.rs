@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::lookup::{Answer, Question};
+use crate::lookup::{Answer, Key, Question};
 use crate::time::Mono;
 
 /// Entries; at 1,024 lost acknowledgements the store has been away for long.
@@ -81,6 +81,12 @@ impl Outbox {
                 Fate::Stored
             }
         }
+    }
+
+    /// Is an invalidation of this entity still to be written?
+    pub fn invalidates(&self, wanted: &Key) -> bool {
+        let of = |question: &Question| matches!(question, Question::Invalidate { entity, .. } if entity == wanted);
+        self.entries.iter().any(|entry| of(&entry.question))
     }
 
     /// How many wait.

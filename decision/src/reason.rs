@@ -143,8 +143,8 @@ impl Reason {
             Self::NoProcessor => (
                 "no_processor",
                 503,
-                "Every processor that may take this charge is out. This request was sent to none; try again later \
-                 with the same key.",
+                "Every processor that may take this charge is out. This request was sent to none. Keep the key and try \
+                 again with it later; what became of an earlier try of it is not known here.",
             ),
             Self::KeyStateUnknown => (
                 "key_state_unknown",

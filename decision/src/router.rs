@@ -65,6 +65,8 @@ pub enum Fact {
     Lookup(LookupResult),
     /// A write to the cache-service ended.
     Write(WriteResult),
+    /// A processor took a payment and its answer named no id that could be pinned.
+    Unpinned(ProcessorId),
 }
 
 /// Where a look-up's answer came from.
@@ -105,6 +107,8 @@ pub enum WriteResult {
     Stored,
     /// Refused; trying again would not help.
     Refused,
+    /// The pin is stored, and another processor has a payment of this id too.
+    Ambiguous,
     /// Not acknowledged in time; it is tried again.
     Deferred,
     /// Not acknowledged, and not tried again.
@@ -113,13 +117,14 @@ pub enum WriteResult {
 
 impl WriteResult {
     /// Every result.
-    pub const ALL: [Self; 4] = [Self::Stored, Self::Refused, Self::Deferred, Self::Lost];
+    pub const ALL: [Self; 5] = [Self::Stored, Self::Refused, Self::Ambiguous, Self::Deferred, Self::Lost];
 
     /// As written in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
             Self::Refused => "refused",
+            Self::Ambiguous => "ambiguous",
             Self::Deferred => "deferred",
             Self::Lost => "lost",
         }
@@ -220,7 +225,8 @@ impl Router {
     /// Counts a request out.
     pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
         let Ticket { processor, kind, .. } = ticket;
-        self.count_out(ticket, outcome.blame(), now);
+        let verdict = if ticket.is_probe() { outcome.blame_of_probe() } else { outcome.blame() };
+        self.count_out(ticket, verdict, now);
         self.fact(Fact::Settled { processor, kind, outcome });
     }
 
@@ -277,6 +283,11 @@ impl Router {
         if fate == Fate::GivenUp {
             self.fact(Fact::Write(WriteResult::Lost));
         }
+    }
+
+    /// Is an invalidation of this entity still to be written? Then the cache-service may hold what it was.
+    pub fn invalidates(&self, entity: &Key) -> bool {
+        self.outbox.invalidates(entity)
     }
 
     /// The next deferred write that is due.

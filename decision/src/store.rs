@@ -2,8 +2,8 @@
 //!
 //! A service that is gone answers at once that it is; one that hangs would hold every payment for a whole time-out, look-up
 //! after look-up, pin after pin. After some failures in a row it is not asked for a moment, and what would have been asked
-//! counts as unanswered: look-ups go to the processor, pins wait in the outbox, claims are refused. Look-ups and records are
-//! judged apart, as Redis can be away while the service's memory answers.
+//! counts as unanswered: public look-ups go to the processor, pins wait in the outbox, claims are refused, and so is what needs
+//! a pin. Look-ups and records are judged apart, as Redis can be away while the service's memory answers.
 
 use std::time::Duration;
 

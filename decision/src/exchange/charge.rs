@@ -2,14 +2,14 @@
 
 use super::{
     Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Tenant,
-    Unacknowledged, answer_edits, detail, head, pin_key,
+    Then, answer_edits, detail, head, pin_key,
 };
 use crate::config::{Detail, KeyCarrier, Presence, SameKey, Spelling};
 use crate::lookup::{Answer, Claim, Key, KeyBuilder, Question};
 use crate::operation::{Claims, Kind};
 use crate::payment::{self, Encoding, IdempotencyKey, Outcome, Spoke};
 use crate::reason::Reason;
-use crate::router::{Router, Ticket};
+use crate::router::{Fact, Router, Ticket};
 use crate::rules;
 use crate::time::Now;
 
@@ -166,11 +166,14 @@ impl Exchange {
             return Step::Pass(edits);
         };
         router.settle(ticket, outcome, now);
-        let Some(payment) = payment else { return Step::Pass(edits) };
+        let Some(payment) = payment else {
+            if matches!(outcome, Outcome::Approved | Outcome::Pending | Outcome::Unread) {
+                router.fact(Fact::Unpinned(id));
+            }
+            return Step::Pass(edits);
+        };
         let key = pin_key(&tenant, &payment);
-        let ttl = router.config().pin_ttl;
-        router.local.keep_pin(key, id, ttl, now.mono);
-        self.write(router, Question::StorePin { key, processor: name }, edits, Unacknowledged::Defer, now)
+        self.write(router, Question::StorePin { key, processor: name }, edits, Then::Pinned(key, id), now)
     }
 }
 

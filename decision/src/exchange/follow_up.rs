@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Exchange, Job as AnyJob, Request, ResponseHead, State, Step, Unacknowledged, answer_edits, detail, lookup, pin_key,
-};
+use super::{Exchange, Job as AnyJob, Request, ResponseHead, State, Step, Then, answer_edits, detail, lookup, pin_key};
 use crate::config::Detail;
 use crate::lookup::{Answer, Key, Namespace, Question};
 use crate::operation::{Kind, WhenOpen};
@@ -22,6 +20,15 @@ pub(super) struct Head {
 pub(super) struct Job {
     /// What it makes outdated.
     invalidates: Option<(Namespace, Key)>,
+}
+
+impl Job {
+    /// The payment may have changed: this worker forgets it, and so must the cache-service.
+    pub(super) fn outdates(self, router: &mut Router, now: Now) -> Option<Question> {
+        let (namespace, entity) = self.invalidates?;
+        router.local.outdate(entity, now.mono);
+        Some(Question::Invalidate { namespace, entity })
+    }
 }
 
 impl Exchange {
@@ -68,7 +75,7 @@ impl Exchange {
         &mut self,
         router: &mut Router,
         ticket: Ticket,
-        Job { invalidates }: Job,
+        job: Job,
         head: ResponseHead<'_>,
         now: Now,
     ) -> Step {
@@ -79,10 +86,8 @@ impl Exchange {
         let edits = answer_edits(router.config(), id, None);
         // Whatever the answer says, the payment may have changed: what is remembered of it ends before the answer
         // leaves.
-        match invalidates {
-            Some((namespace, entity)) => {
-                self.write(router, Question::Invalidate { namespace, entity }, edits, Unacknowledged::Defer, now)
-            }
+        match job.outdates(router, now) {
+            Some(question) => self.write(router, question, edits, Then::Invalidated, now),
             None => Step::Pass(edits),
         }
     }

@@ -47,26 +47,19 @@ pub enum Edit {
     Remove(Vec<u8>),
 }
 
-/// What a client must not set: our own headers, and those by which Envoy would retry, hedge, or turn a time-out into a
+/// What a client must not set: our own headers, and Envoy's, by which it would retry, hedge, or turn a time-out into a
 /// success on a client's word. Each is a prefix of lower-case names.
-const CONTROL_PREFIXES: [&[u8]; 10] = [
-    b"x-switchyard-",
-    b"switchyard-",
-    b"x-envoy-retry-",
-    b"x-envoy-retriable-",
-    b"x-envoy-max-retries",
-    b"x-envoy-hedge-",
-    b"x-envoy-upstream-",
-    b"x-envoy-decorator-",
-    b"x-envoy-ip-tags",
-    b"x-envoy-is-timeout-retry",
-];
+const CONTROL_PREFIXES: [&[u8]; 3] = [b"x-switchyard-", b"switchyard-", b"x-envoy-"];
+
+/// What Envoy itself says of the caller before any filter runs.
+const SET_BY_ENVOY: [&[u8]; 2] = [b"x-envoy-external-address", b"x-envoy-internal"];
 
 /// The removal of every control header the client sent; `route_header` is one too.
 pub(super) fn strip_control(headers: Headers<'_>, route_header: &str) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     for (name, _) in headers.lines() {
-        let control = CONTROL_PREFIXES.iter().any(|p| name.starts_with(p)) || name == route_header.as_bytes();
+        let control = CONTROL_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let control = control && !SET_BY_ENVOY.contains(&name.as_slice()) || name == route_header.as_bytes();
         let removal = Edit::Remove(name.clone());
         if control && !edits.contains(&removal) {
             edits.push(removal);

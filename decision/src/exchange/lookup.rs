@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::{ATTEMPTS, PROCESSOR, X_CACHE};
 use super::{
-    Body, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Unacknowledged,
-    answer_edits, detail, head, pin_key,
+    Body, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Then, answer_edits, detail,
+    head, pin_key,
 };
 use crate::config::{AnswerHeaders, Config, Detail, Lookup, Shared};
-use crate::lookup::{Answer, Key, KeyBuilder, Namespace, Question, Value};
+use crate::lookup::{Answer, Key, KeyBuilder, Loaded, Namespace, Question, Value};
 use crate::operation::{Kind, WhenOpen};
-use crate::payment::{self, Outcome, Spoke, holds_card_number};
+use crate::payment::{self, Encoding, Outcome, Spoke, holds_card_number};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
 use crate::router::{Fact, LookupResult, Router, Ticket};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 /// A tenant's look-up whose processor is awaited.
 pub(super) struct Head {
@@ -29,6 +29,8 @@ pub(super) struct Asking {
     processor: Option<ProcessorId>,
     key: Key,
     entity: Option<Key>,
+    /// When it was asked.
+    since: Mono,
 }
 
 /// How a look-up may be cached.
@@ -62,6 +64,9 @@ struct Fill {
     /// None: the cache-service was silent, so only this worker keeps the value.
     fence: Option<Option<Vec<u8>>>,
     content_type: Vec<u8>,
+    /// When the processor was asked.
+    since: Mono,
+    vary: Vec<String>,
 }
 
 impl Exchange {
@@ -79,9 +84,11 @@ impl Exchange {
         let lookup = lookup.clone();
         let unknown_caller = lookup.shared == Shared::Tenant && request.tenant.is_none();
         // A card number is not a key, not even hashed; and a GET with a body is no look-up we know.
-        let card = holds_card_number(&request.path);
-        let caching = if unknown_caller || card || ends == Ends::Later { Caching::No } else { Caching::Yes };
-        let vary = lookup.vary.iter().map(|name| headers.one(name.as_bytes()).map(<[u8]>::to_vec)).collect();
+        let card = holds_card_number(&spaced(&request.path));
+        let vary: Result<Vec<_>, _> = lookup.vary.iter().map(|name| headers.only(name.as_bytes())).collect();
+        let plain = !unknown_caller && !card && ends == Ends::Here && vary.is_ok();
+        let caching = if plain { Caching::Yes } else { Caching::No };
+        let vary = vary.unwrap_or_default().into_iter().map(|value| value.map(<[u8]>::to_vec)).collect();
         let plan = Plan { lookup, caching, vary };
         if plan.caching == Caching::Yes {
             let local_key = plan.local_key(&request);
@@ -137,21 +144,24 @@ impl Exchange {
         processor: Option<ProcessorId>,
         now: Now,
     ) -> Step {
-        if plan.caching == Caching::No {
+        let entity = processor.and_then(|id| entity_key(router, &request, id));
+        // The cache-service may hold what the payment was, as long as it was not told otherwise.
+        let outdated = entity.is_some_and(|entity| router.invalidates(&entity));
+        if plan.caching == Caching::No || outdated {
             router.fact(Fact::Lookup(LookupResult::Uncached));
             return self.send_lookup(router, request, processor, Job { fill: None }, now);
         }
         let key = plan.key(router.config(), &request, processor);
-        let entity = processor.and_then(|id| entity_key(router, &request, id));
         let namespace = plan.lookup.namespace.clone();
-        self.state = State::LookupAsk(Asking { request, plan, processor, key, entity });
+        let since = now.mono;
+        self.state = State::LookupAsk(Asking { request, plan, processor, key, entity, since });
         self.ask(router, Question::Lookup { namespace, key, entity }, now)
     }
 
     pub(super) fn lookup_answered(
         &mut self,
         router: &mut Router,
-        Asking { request, plan, processor, key, entity }: Asking,
+        Asking { request, plan, processor, key, entity, since }: Asking,
         answer: Answer,
         now: Now,
     ) -> Step {
@@ -159,7 +169,8 @@ impl Exchange {
         let Plan { lookup, .. } = plan;
         let (result, fence) = match answer {
             Answer::Hit(value, ttl) => {
-                router.local.keep(local_key, value.clone(), ttl.min(lookup.local_ttl), now.mono);
+                let ttl = ttl.min(lookup.local_ttl);
+                router.local.keep(Loaded { key: local_key, value: value.clone(), ttl, since, entity }, now.mono);
                 router.fact(Fact::Lookup(LookupResult::HitService));
                 return Step::Reply(hit(router.config(), value));
             }
@@ -177,6 +188,8 @@ impl Exchange {
             entity,
             fence,
             content_type: Vec::new(),
+            since: now.mono,
+            vary: lookup.vary,
         };
         self.send_lookup(router, request, processor, Job { fill: Some(fill) }, now)
     }
@@ -210,7 +223,7 @@ impl Exchange {
     ) -> Step {
         let good = head.status == 200 && head.spoke == Spoke::Processor && !head::is_encoded(head.headers);
         match fill {
-            Some(mut fill) if good && ends == Ends::Later => {
+            Some(mut fill) if good && ends == Ends::Later && may_be_kept(head.headers, &fill) => {
                 fill.content_type = head.headers.one(b"content-type").unwrap_or_default().to_vec();
                 let job = AnyJob::Lookup(Job { fill: Some(fill) });
                 self.state = State::Sent(Sent { ticket, job, status: head.status });
@@ -249,12 +262,45 @@ impl Exchange {
             body: bytes.to_vec(),
             processor: Some(processor.name.clone()),
         };
-        router.local.keep(fill.local_key, value.clone(), fill.local_ttl, now.mono);
-        let Some(fence) = fill.fence else { return Step::Pass(edits) };
-        let Fill { namespace, ttl, key, entity, .. } = fill;
-        let question = Question::Fill { namespace, key, entity, fence, ttl, value };
-        self.write(router, question, edits, Unacknowledged::Drop, now)
+        let Fill { local_key, local_ttl, namespace, ttl, key, entity, fence, since, .. } = fill;
+        let loaded = Loaded { key: local_key, value: value.clone(), ttl: local_ttl, since, entity };
+        match fence {
+            Some(fence) => {
+                let question = Question::Fill { namespace, key, entity, fence, ttl, value };
+                self.write(router, question, edits, Then::Filled(Box::new(loaded)), now)
+            }
+            None => {
+                // Nobody can say whether a tenant's value is outdated by now; a public one has nobody to outdate it.
+                if entity.is_none() {
+                    router.local.keep(loaded, now.mono);
+                }
+                Step::Pass(edits)
+            }
+        }
     }
+}
+
+/// May the answer be given to another request? Not if it sets a cookie, or varies by a header that is not in the key.
+/// An answer for everybody must also be JSON, as a page about maintenance is not, and must not say that it is private.
+/// What a tenant's answer says of storage is not asked: processors mark every answer `no-store`, and the operator chose.
+fn may_be_kept(headers: Headers<'_>, fill: &Fill) -> bool {
+    let words = |name: &[u8]| -> Vec<String> {
+        let all = headers.all(name).flat_map(|value| value.split(|b| *b == b','));
+        all.map(|word| String::from_utf8_lossy(word.trim_ascii()).to_ascii_lowercase()).collect()
+    };
+    let known = |name: &String| name == "accept-encoding" || name == "origin" || fill.vary.contains(name);
+    if headers.one(b"set-cookie").is_some() || !words(b"vary").iter().all(known) {
+        return false;
+    }
+    let json = || headers.one(b"content-type").and_then(Encoding::of_content_type) == Some(Encoding::Json);
+    let private = || words(b"cache-control").iter().any(|word| word == "no-store" || word.starts_with("private"));
+    fill.shared == Shared::Tenant || json() && !private()
+}
+
+/// The path with its spaces as spaces, for the search of card numbers.
+fn spaced(path: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(path).replace("%20", " ").replace('+', " ");
+    text.replace("%2D", "-").replace("%2d", "-").into_bytes()
 }
 
 fn settle(router: &mut Router, ticket: Ticket, status: u16, spoke: Spoke, now: Now) {
@@ -311,7 +357,12 @@ impl Plan {
             Shared::Public => None,
             Shared::Tenant => request.tenant.as_deref(),
         };
-        let mut key = key.part(self.lookup.namespace.as_str().as_bytes()).optional(tenant).part(&request.path);
+        // Where a processor is addressed by the client's own host, another host may be another's answer.
+        let mut key = key
+            .part(&request.authority)
+            .part(self.lookup.namespace.as_str().as_bytes())
+            .optional(tenant)
+            .part(&request.path);
         for value in &self.vary {
             key = key.optional(value.as_deref());
         }

@@ -21,7 +21,7 @@ pub use head::{Edit, Headers, Repeated};
 use std::time::Duration;
 
 use crate::config::{AnswerHeaders, Config, Detail};
-use crate::lookup::{Answer, Key, KeyBuilder, Question};
+use crate::lookup::{Answer, Key, KeyBuilder, Loaded, Question};
 use crate::operation::{Kind, Match, OperationId};
 use crate::payment::{Outcome, Spoke};
 use crate::processor::ProcessorId;
@@ -63,6 +63,17 @@ pub enum Body<'a> {
     Whole(&'a [u8]),
     /// More than the bound.
     TooLarge,
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The client left, or all was said.
+    Quiet,
+    /// The processor broke off in the middle of its answer.
+    Broken,
+    /// The proxy's time-out ended in the middle of the answer.
+    TimedOut,
 }
 
 /// The head of a response.
@@ -124,14 +135,17 @@ enum Job {
 struct Writing {
     question: Question,
     edits: Vec<Edit>,
-    /// Is the write tried again when it was not acknowledged?
-    unacknowledged: Unacknowledged,
+    then: Then,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unacknowledged {
-    Defer,
-    Drop,
+/// What this worker does once a write ended.
+enum Then {
+    /// Remembers the pin, unless it is ambiguous. Not acknowledged, it is written again.
+    Pinned(Key, ProcessorId),
+    /// Nothing. Not acknowledged, it is written again.
+    Invalidated,
+    /// Remembers the value if it was stored: a refusal says that it is outdated. It is not written again.
+    Filled(Box<Loaded>),
 }
 
 impl Exchange {
@@ -141,7 +155,11 @@ impl Exchange {
             return Step::Pass(Vec::new());
         }
         let config = router.config();
-        let edits = head::strip_control(headers, &config.route_header);
+        let mut edits = head::strip_control(headers, &config.route_header);
+        if headers.lines().is_empty() {
+            // What cannot be read must not choose its own way.
+            edits.push(Edit::Remove(config.route_header.clone().into_bytes()));
+        }
         let request = match find_operation(config, headers) {
             Found::None => {
                 self.state = State::Closed;
@@ -185,6 +203,14 @@ impl Exchange {
         }
     }
 
+    /// The shell can wait no longer for the answer. That says nothing of the cache-service.
+    pub fn on_gave_up(&mut self, router: &mut Router, now: Now) -> Step {
+        if let Some(asked) = self.asked.take() {
+            router.answered(asked, None, now);
+        }
+        self.on_answer(router, Answer::Unavailable, now)
+    }
+
     /// The response's headers arrived, from the processor or made by the proxy.
     pub fn on_response_headers(&mut self, router: &mut Router, head: ResponseHead<'_>, ends: Ends, now: Now) -> Step {
         match std::mem::replace(&mut self.state, State::Closed) {
@@ -219,15 +245,28 @@ impl Exchange {
     }
 
     /// The exchange is over. Always last.
-    pub fn on_done(&mut self, router: &mut Router, now: Now) {
+    pub fn on_done(&mut self, router: &mut Router, ending: Ending, now: Now) {
         if let Some(asked) = self.asked.take() {
             router.answered(asked, None, now);
         }
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Sent(Sent { ticket, .. }) => router.settle(ticket, Outcome::Abandoned, now),
+            State::Sent(Sent { ticket, job, .. }) => {
+                let outcome = match ending {
+                    Ending::Quiet => Outcome::Abandoned,
+                    Ending::Broken => Outcome::Failed,
+                    Ending::TimedOut => Outcome::TimedOut,
+                };
+                router.settle(ticket, outcome, now);
+                // It may have been applied all the same.
+                if let Job::FollowUp(job) = job
+                    && let Some(question) = job.outdates(router, now)
+                {
+                    router.defer(question, now);
+                }
+            }
             State::ChargeClaim(claiming) => claiming.abandon(router, now),
             // The client is gone and so is the call's answer: what the store must know is written once more.
-            State::Writing(Writing { question, unacknowledged: Unacknowledged::Defer, .. }) => {
+            State::Writing(Writing { question, then: Then::Pinned(..) | Then::Invalidated, .. }) => {
                 router.defer(question, now);
             }
             _ => {}
@@ -276,15 +315,8 @@ impl Exchange {
     }
 
     /// Holds the response until the write is acknowledged.
-    fn write(
-        &mut self,
-        router: &mut Router,
-        question: Question,
-        edits: Vec<Edit>,
-        unacknowledged: Unacknowledged,
-        now: Now,
-    ) -> Step {
-        self.state = State::Writing(Writing { question: question.clone(), edits, unacknowledged });
+    fn write(&mut self, router: &mut Router, question: Question, edits: Vec<Edit>, then: Then, now: Now) -> Step {
+        self.state = State::Writing(Writing { question: question.clone(), edits, then });
         self.ask(router, question, now)
     }
 
@@ -296,13 +328,31 @@ impl Exchange {
 }
 
 fn written(router: &mut Router, writing: Writing, answer: &Answer, now: Now) -> Step {
-    match (answer, writing.unacknowledged) {
-        (Answer::Unavailable, Unacknowledged::Defer) => router.defer(writing.question, now),
-        (Answer::Unavailable, Unacknowledged::Drop) => router.fact(Fact::Write(WriteResult::Lost)),
-        (Answer::Refused, _) => router.fact(Fact::Write(WriteResult::Refused)),
-        _ => router.fact(Fact::Write(WriteResult::Stored)),
+    let Writing { question, edits, then } = writing;
+    let result = match answer {
+        Answer::Unavailable => WriteResult::Lost,
+        Answer::Refused => WriteResult::Refused,
+        Answer::Ambiguous => WriteResult::Ambiguous,
+        _ => WriteResult::Stored,
+    };
+    match (then, result) {
+        (Then::Pinned(key, id), WriteResult::Stored | WriteResult::Lost) => {
+            let ttl = router.config().pin_ttl;
+            router.local.keep_pin(key, id, ttl, now.mono);
+            if result == WriteResult::Lost {
+                router.defer(question, now);
+                return Step::Pass(edits);
+            }
+        }
+        (Then::Invalidated, WriteResult::Lost) => {
+            router.defer(question, now);
+            return Step::Pass(edits);
+        }
+        (Then::Filled(loaded), WriteResult::Stored) => router.local.keep(*loaded, now.mono),
+        _ => {}
     }
-    Step::Pass(writing.edits)
+    router.fact(Fact::Write(result));
+    Step::Pass(edits)
 }
 
 /// A request that is ours.
@@ -314,6 +364,8 @@ struct Request {
     parameter: Option<String>,
     /// Path and query as they came.
     path: Vec<u8>,
+    /// The host the client named.
+    authority: Vec<u8>,
     edits: Vec<Edit>,
 }
 
@@ -327,6 +379,7 @@ fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
     let (Some(method), Some(target)) = (headers.one(b":method"), headers.one(b":path")) else {
         return Found::None;
     };
+    let mut malformed = false;
     let path = target.split(|b| *b == b'?').next().unwrap_or(target);
     for (i, operation) in config.operations.iter().enumerate() {
         if operation.method.as_bytes() != method {
@@ -334,7 +387,8 @@ fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
         }
         match operation.path.matches(path) {
             Match::No => {}
-            Match::Malformed => return Found::Malformed,
+            // A later operation may mean this very path.
+            Match::Malformed => malformed = true,
             Match::Yes(parameter) => {
                 return Found::Operation(Request {
                     operation: OperationId(i),
@@ -342,12 +396,13 @@ fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
                     tenant: None,
                     parameter: parameter.map(str::to_owned),
                     path: target.to_vec(),
+                    authority: headers.one(b":authority").unwrap_or_default().to_vec(),
                     edits: Vec::new(),
                 });
             }
         }
     }
-    Found::None
+    if malformed { Found::Malformed } else { Found::None }
 }
 
 fn tenant(config: &Config, headers: Headers<'_>) -> Result<Tenant, Reason> {

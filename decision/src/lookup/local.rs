@@ -54,9 +54,35 @@ impl Hasher for DigestHasher {
 
 type Digests<V> = LruCache<Key, V, BuildHasherDefault<DigestHasher>>;
 
+/// A value and how long it is true.
+struct Kept {
+    value: Value,
+    /// Served until then.
+    until: Mono,
+    /// When its load began: what was read before its entity changed is not served after.
+    since: Mono,
+    entity: Option<Key>,
+}
+
+/// A value to keep.
+pub struct Loaded {
+    /// Under which key.
+    pub key: Key,
+    /// The value.
+    pub value: Value,
+    /// For how long.
+    pub ttl: Duration,
+    /// When its load began.
+    pub since: Mono,
+    /// What it describes, where that can change under it.
+    pub entity: Option<Key>,
+}
+
 /// The memory of one worker.
 pub struct Local {
-    values: Digests<(Value, Mono)>,
+    values: Digests<Kept>,
+    /// When entities last changed, as far as this worker knows.
+    changed: Digests<Mono>,
     pins: Digests<(ProcessorId, Mono)>,
     bytes: usize,
     bytes_max: usize,
@@ -68,6 +94,7 @@ impl Local {
         let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
         Self {
             values: LruCache::with_hasher(entries, BuildHasherDefault::default()),
+            changed: LruCache::with_hasher(entries, BuildHasherDefault::default()),
             pins: LruCache::with_hasher(entries, BuildHasherDefault::default()),
             bytes: 0,
             bytes_max,
@@ -76,35 +103,48 @@ impl Local {
 
     /// A value that may still be served.
     pub fn value(&mut self, key: &Key, now: Mono) -> Option<&Value> {
-        let fresh = self.values.peek(key).is_some_and(|(_, until)| now < *until);
+        let fresh = match self.values.peek(key) {
+            Some(kept) => now < kept.until && !self.outdated(kept.entity, kept.since),
+            None => return None,
+        };
         if !fresh {
             self.forget(key);
             return None;
         }
-        self.values.get(key).map(|(value, _)| value)
+        self.values.get(key).map(|kept| &kept.value)
     }
 
-    /// Keeps a value for `ttl`; one that is larger than the whole memory is not kept.
-    pub fn keep(&mut self, key: Key, value: Value, ttl: Duration, now: Mono) {
+    /// Keeps a value, unless its entity changed since its load began, or it is larger than the whole memory.
+    pub fn keep(&mut self, Loaded { key, value, ttl, since, entity }: Loaded, now: Mono) {
         self.forget(&key);
         let weight = value.weight();
-        if ttl.is_zero() || weight > self.bytes_max {
+        if ttl.is_zero() || weight > self.bytes_max || self.outdated(entity, since) {
             return;
         }
         while self.bytes.saturating_add(weight) > self.bytes_max {
-            let Some((_, (old, _))) = self.values.pop_lru() else { break };
-            self.bytes = self.bytes.saturating_sub(old.weight());
+            let Some((_, old)) = self.values.pop_lru() else { break };
+            self.bytes = self.bytes.saturating_sub(old.value.weight());
         }
         self.bytes = self.bytes.saturating_add(weight);
-        if let Some((_, (old, _))) = self.values.push(key, (value, now.after(ttl))) {
-            self.bytes = self.bytes.saturating_sub(old.weight());
+        if let Some((_, old)) = self.values.push(key, Kept { value, until: now.after(ttl), since, entity }) {
+            self.bytes = self.bytes.saturating_sub(old.value.weight());
         }
     }
 
+    /// The entity may have changed just now: nothing that was read before is served any more. A note of this is itself
+    /// forgotten after as many others as there are entries, by when the values, which live a second, are gone.
+    pub fn outdate(&mut self, entity: Key, now: Mono) {
+        self.changed.put(entity, now);
+    }
+
+    fn outdated(&self, entity: Option<Key>, since: Mono) -> bool {
+        entity.and_then(|entity| self.changed.peek(&entity)).is_some_and(|changed| since <= *changed)
+    }
+
     /// Forgets a value.
-    pub fn forget(&mut self, key: &Key) {
-        if let Some((old, _)) = self.values.pop(key) {
-            self.bytes = self.bytes.saturating_sub(old.weight());
+    fn forget(&mut self, key: &Key) {
+        if let Some(old) = self.values.pop(key) {
+            self.bytes = self.bytes.saturating_sub(old.value.weight());
         }
     }
 
@@ -118,11 +158,6 @@ impl Local {
         if !ttl.is_zero() {
             self.pins.put(key, (processor, now.after(ttl)));
         }
-    }
-
-    /// Forgets the processor of a payment.
-    pub fn forget_pin(&mut self, key: &Key) {
-        self.pins.pop(key);
     }
 }
 
@@ -139,10 +174,31 @@ mod tests {
         Value { status: 200, content_type: Vec::new(), body: vec![b'x'; len], processor: None }
     }
 
+    fn keep(local: &mut Local, n: u32, len: usize) {
+        let ttl = Duration::from_secs(9);
+        local.keep(Loaded { key: key(n), value: value(len), ttl, since: Mono(0), entity: None }, Mono(0));
+    }
+
+    #[test]
+    fn what_was_read_before_its_entity_changed_is_not_served_after() {
+        let mut local = Local::new(10, 10_000);
+        let entity = Some(key(99));
+        let loaded = |since| Loaded { key: key(1), value: value(5), ttl: Duration::from_secs(1), since, entity };
+        local.keep(loaded(Mono(10)), Mono(15));
+        assert!(local.value(&key(1), Mono(16)).is_some());
+        local.outdate(key(99), Mono(20));
+        assert!(local.value(&key(1), Mono(21)).is_none(), "kept before");
+        local.keep(loaded(Mono(19)), Mono(22));
+        assert!(local.value(&key(1), Mono(23)).is_none(), "read before, answered after");
+        local.keep(loaded(Mono(21)), Mono(24));
+        assert!(local.value(&key(1), Mono(25)).is_some());
+    }
+
     #[test]
     fn a_value_ends_with_its_time() {
         let mut local = Local::new(10, 10_000);
-        local.keep(key(1), value(5), Duration::from_micros(10), Mono(100));
+        let ttl = Duration::from_micros(10);
+        local.keep(Loaded { key: key(1), value: value(5), ttl, since: Mono(0), entity: None }, Mono(100));
         assert!(local.value(&key(1), Mono(109)).is_some());
         assert!(local.value(&key(1), Mono(110)).is_none());
         assert_eq!(local.bytes, 0);
@@ -152,20 +208,20 @@ mod tests {
     fn bytes_and_entries_are_bounded_and_the_least_recent_goes_first() {
         let mut local = Local::new(1_000, 1_000);
         for n in 0..100 {
-            local.keep(key(n), value(100), Duration::from_secs(9), Mono(0));
+            keep(&mut local, n, 100);
             assert!(local.bytes <= 1_000);
         }
         assert_eq!(local.values.len(), 4, "228 bytes each");
         assert!(local.value(&key(96), Mono(0)).is_some());
-        local.keep(key(200), value(100), Duration::from_secs(9), Mono(0));
+        keep(&mut local, 200, 100);
         assert!(local.value(&key(96), Mono(0)).is_some(), "it was used last");
         assert!(local.value(&key(97), Mono(0)).is_none());
-        local.keep(key(300), value(2_000), Duration::from_secs(9), Mono(0));
+        keep(&mut local, 300, 2_000);
         assert!(local.value(&key(300), Mono(0)).is_none(), "larger than the whole");
 
         let mut narrow = Local::new(2, 100_000);
         for n in 0..10 {
-            narrow.keep(key(n), value(10), Duration::from_secs(9), Mono(0));
+            keep(&mut narrow, n, 10);
         }
         assert_eq!((narrow.values.len(), narrow.bytes), (2, 2 * value(10).weight()));
     }

@@ -9,7 +9,7 @@ mod question;
 pub mod wire;
 
 pub use key::{Key, KeyBuilder, MalformedKey};
-pub use local::{Local, Value};
+pub use local::{Loaded, Local, Value};
 pub use question::{Answer, CacheRequest, Claim, Question};
 
 use std::fmt;

@@ -15,6 +15,8 @@ pub enum Spoke {
     Proxy,
     /// The proxy, because its time-out ended.
     ProxyTimedOut,
+    /// The proxy, which did not try: its own limit, a cluster it does not know, another filter.
+    ProxyDeclined,
 }
 
 /// What a response means.
@@ -36,6 +38,8 @@ pub enum Outcome {
     Failed,
     /// No answer in time.
     TimedOut,
+    /// The proxy did not send it.
+    Unsent,
     /// Complete, but it does not say what became of the payment.
     Unclear,
     /// Encoded or over the bound: passed on unread.
@@ -46,7 +50,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, for metrics and tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Approved,
         Self::Declined,
         Self::Pending,
@@ -55,6 +59,7 @@ impl Outcome {
         Self::RateLimited,
         Self::Failed,
         Self::TimedOut,
+        Self::Unsent,
         Self::Unclear,
         Self::Unread,
         Self::Abandoned,
@@ -71,6 +76,7 @@ impl Outcome {
             Self::RateLimited => "rate_limited",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
+            Self::Unsent => "unsent",
             Self::Unclear => "unclear",
             Self::Unread => "unread",
             Self::Abandoned => "abandoned",
@@ -83,7 +89,16 @@ impl Outcome {
         match self {
             Self::Approved | Self::Declined | Self::Pending | Self::Answered | Self::Rejected => Verdict::Good,
             Self::Failed | Self::TimedOut | Self::Unclear => Verdict::Bad,
-            Self::RateLimited | Self::Unread | Self::Abandoned => Verdict::Neutral,
+            Self::RateLimited | Self::Unsent | Self::Unread | Self::Abandoned => Verdict::Neutral,
+        }
+    }
+
+    /// What it says when the request was the probe. A processor that answers is back, whatever it said; else one whose
+    /// answers cannot be read would be probed for ever.
+    pub fn blame_of_probe(self) -> Verdict {
+        match self {
+            Self::RateLimited | Self::Unread => Verdict::Good,
+            other => other.blame(),
         }
     }
 }
@@ -123,6 +138,7 @@ impl Profile {
     pub fn read(&self, kind: Kind, answer: Answer<'_>) -> (Outcome, Option<String>) {
         let by_status = match (answer.spoke, answer.status) {
             (Spoke::ProxyTimedOut, _) => Some(Outcome::TimedOut),
+            (Spoke::ProxyDeclined, _) => Some(Outcome::Unsent),
             (Spoke::Proxy, _) | (_, 500..) => Some(Outcome::Failed),
             (_, 429) => Some(Outcome::RateLimited),
             // 402 is a decline at several processors; its body tells.
@@ -204,7 +220,7 @@ mod tests {
     fn outcomes_of_charges() {
         use Outcome::*;
         use Spoke::*;
-        let table: [(u16, Spoke, Option<&str>, Outcome); 16] = [
+        let table: [(u16, Spoke, Option<&str>, Outcome); 17] = [
             (201, Processor, Some(r#"{"id":"p","status":"succeeded"}"#), Approved),
             (201, Processor, Some(r#"{"status":"declined","response_code":"51"}"#), Declined),
             (201, Processor, Some(r#"{"status":"declined","response_code":"91"}"#), Failed),
@@ -220,6 +236,7 @@ mod tests {
             (503, Processor, Some(r#"{"status":"succeeded"}"#), Failed),
             (503, Proxy, None, Failed),
             (504, ProxyTimedOut, None, TimedOut),
+            (503, ProxyDeclined, None, Unsent),
             (504, Processor, None, Failed),
         ];
         for (status, spoke, body, want) in table {

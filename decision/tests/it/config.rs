@@ -17,7 +17,7 @@ fn error(edit: impl FnOnce(&mut Value)) -> String {
 #[test]
 fn errors_name_the_path_and_the_expectation() {
     type Edit = fn(&mut Value);
-    let table: [(Edit, &str); 24] = [
+    let table: [(Edit, &str); 26] = [
         (|j| j["processors"][1]["weight"] = json!(0), "processors[1].weight: 0 is not within 1 to 1000"),
         (|j| j["processors"][1]["weight"] = json!(-1), "processors[1].weight: invalid value: integer `-1`"),
         (|j| j["processors"][1]["wieght"] = json!(1), "processors[1].wieght: unknown field `wieght`"),
@@ -39,6 +39,14 @@ fn errors_name_the_path_and_the_expectation() {
         (|j| j["operations"][1]["key"] = json!({"header": "k"}), "operations[1].key: only for kind charge"),
         (|j| j["operations"][3]["lookup"]["local_ttl_ms"] = json!(1001), "local_ttl_ms: 1001 is not within 0 to 1000"),
         (|j| j["operations"][3]["lookup"]["namespace"] = json!("A"), "namespace: a namespace is"),
+        (
+            |j| j["operations"][1]["invalidates"] = json!("payment_statuses"),
+            "operations[1].invalidates: no look-up of a tenant is kept in payment_statuses",
+        ),
+        (
+            |j| j["operations"][3]["lookup"]["shared"] = json!("public"),
+            "operations[1].invalidates: no look-up of a tenant is kept",
+        ),
         (|j| j["limits"]["answer_body_bytes"] = json!(1 << 30), "limits.answer_body_bytes: 1073741824 is not within"),
         (|j| j["fields"]["amount"] = json!(["amount"]), "fields.amount[0]: a JSON pointer starts with /"),
         (

@@ -1,7 +1,7 @@
 //! A configuration and what a proxy would hand over.
 
 use decision::config::Config;
-use decision::exchange::{Body, Edit, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, ResponseHead, Step};
 use decision::lookup::Answer;
 use decision::payment::Spoke;
 use decision::reason::LocalReply;
@@ -88,7 +88,7 @@ impl Drive {
 
     /// Begins another exchange on the same worker; the last one is done.
     pub(crate) fn again(&mut self) -> &mut Self {
-        self.exchange.on_done(&mut self.router, self.now);
+        self.exchange.on_done(&mut self.router, Ending::Quiet, self.now);
         self.exchange = Exchange::default();
         self
     }

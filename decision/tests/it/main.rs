@@ -5,4 +5,5 @@ mod documented;
 mod exchange;
 mod fixture;
 mod laws;
+mod schedules;
 mod sim;

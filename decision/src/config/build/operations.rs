@@ -24,7 +24,33 @@ pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
         let detail = detail(&path, &one, &template)?;
         all.push(Operation { name: one.name, method: one.method, path: template, detail });
     }
+    consistent(&all)?;
     Ok(all)
+}
+
+/// What one operation says of another must be so.
+fn consistent(all: &[Operation]) -> Result<()> {
+    let lookups = || all.iter().filter_map(|o| if let Detail::Lookup(l) = &o.detail { Some((o, l)) } else { None });
+    for (i, operation) in all.iter().enumerate() {
+        match &operation.detail {
+            Detail::FollowUp { invalidates: Some(namespace), .. }
+                if !lookups().any(|(_, l)| l.namespace == *namespace && l.shared == Shared::Tenant) =>
+            {
+                let message = format!("no look-up of a tenant is kept in {namespace}");
+                return wrong(format!("operations[{i}].invalidates"), message);
+            }
+            Detail::Lookup(lookup) if lookup.shared == Shared::Public => {
+                let follows_up = |o: &&Operation| matches!(o.detail, Detail::FollowUp { .. });
+                let subject = all.iter().filter(follows_up).find(|o| o.path.same_subject(&operation.path));
+                if let Some(other) = subject {
+                    let message = format!("{} acts on what this reads: it is not for everybody", other.name);
+                    return wrong(format!("operations[{i}].lookup.shared"), message);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn detail(path: &str, one: &raw::Operation, template: &Template) -> Result<Detail> {

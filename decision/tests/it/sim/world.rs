@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use decision::breaker::Transition;
-use decision::exchange::{Body, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead, Step};
 use decision::lookup::{Answer, Claim, Key, Question};
 use decision::payment::Spoke;
 use decision::processor::ProcessorId;
@@ -250,7 +250,7 @@ impl World {
         if std::mem::replace(&mut live.over, true) {
             return;
         }
-        live.exchange.on_done(&mut self.workers[live.worker].0, now);
+        live.exchange.on_done(&mut self.workers[live.worker].0, Ending::Quiet, now);
         let (key, tries) = (live.key, live.tries);
         self.watch(x, None);
         *self.counts.entry(how.to_owned()).or_default() += 1;
