@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use decision::exchange::{Body, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead, Step};
 use decision::lookup::{Answer, Question};
 use decision::payment::Spoke;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -39,6 +39,10 @@ impl Http {
             match step {
                 Step::Pass(edits) => {
                     host::edit(map(phase), &edits);
+                    if phase == Phase::Request && !edits.is_empty() {
+                        // A client's own routing header must not have chosen the route.
+                        host::clear_route_cache();
+                    }
                     break Action::Continue;
                 }
                 Step::Forward(edits) => {
@@ -121,7 +125,7 @@ impl Context for Http {
 
     fn on_done(&mut self) -> bool {
         let now = host::now();
-        self.worker.decide(|router| self.exchange.on_done(router, now));
+        self.worker.decide(|router| self.exchange.on_done(router, ending(), now));
         self.worker.drain_facts();
         true
     }
@@ -174,7 +178,8 @@ impl HttpContext for Http {
             Hold::ResponseBody if end_of_stream || size > limit => self.response_body(size),
             // A long answer must not outgrow the proxy's buffer while a write is awaited: it is cut off there.
             Hold::Answer { .. } if size > limit => {
-                let step = self.answered(Answer::Unavailable);
+                let now = host::now();
+                let step = self.worker.decide(|router| self.exchange.on_gave_up(router, now));
                 self.act(step, Phase::Response)
             }
             Hold::ResponseBody | Hold::Answer { .. } => Action::Pause,
@@ -202,16 +207,28 @@ fn ends(end_of_stream: bool) -> Ends {
     if end_of_stream { Ends::Here } else { Ends::Later }
 }
 
-/// Who made the response. Envoy says `via_upstream` when the processor spoke; any other detail is Envoy speaking. A
+/// Who made the response. Envoy says `via_upstream` when the processor spoke, and why it speaks itself where it does. A
 /// host without details has only the processor's.
 fn spoke() -> Spoke {
-    match host::property(&["response", "code_details"]) {
-        Some(details) if details == b"via_upstream" => Spoke::Processor,
-        Some(details) if details == b"response_timeout" || details == b"upstream_per_try_timeout" => {
-            Spoke::ProxyTimedOut
-        }
-        Some(details) if !details.is_empty() => Spoke::Proxy,
-        Some(_) | None => Spoke::Processor,
+    let details = host::property(&["response", "code_details"]).unwrap_or_default();
+    match details.as_slice() {
+        b"" | b"via_upstream" => Spoke::Processor,
+        b"response_timeout" | b"upstream_per_try_timeout" | b"stream_idle_timeout" => Spoke::ProxyTimedOut,
+        b"no_healthy_upstream" => Spoke::Proxy,
+        // The proxy's own limit on calls is not the processor's failure.
+        reset if reset.starts_with(b"upstream_reset") && !reset.windows(8).any(|w| w == b"overflow") => Spoke::Proxy,
+        _ => Spoke::ProxyDeclined,
+    }
+}
+
+/// How the stream ended: of interest where the answer had begun and was not read to its end. Envoy then says why in its
+/// details, without a word to the filter.
+fn ending() -> Ending {
+    let details = host::property(&["response", "code_details"]).unwrap_or_default();
+    match details.as_slice() {
+        b"response_timeout" | b"upstream_per_try_timeout" | b"stream_idle_timeout" => Ending::TimedOut,
+        reset if reset.starts_with(b"upstream_reset") => Ending::Broken,
+        _ => Ending::Quiet,
     }
 }
 

@@ -19,6 +19,8 @@ use crate::host::{self, Counter};
 const REQUESTS: &str = "switchyard_requests_total";
 /// Changes of breakers, by processor and the state entered.
 const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
+/// Payments a processor took without an id that could be pinned, by processor.
+const UNPINNED: &str = "switchyard_unpinned_total";
 /// Requests the filter answered itself, by reason.
 const REFUSALS: &str = "switchyard_refusals_total";
 /// Look-ups, by where the answer came from.
@@ -50,6 +52,7 @@ struct OfProcessor {
     name: String,
     requests: Family<(Kind, Outcome)>,
     transitions: Family<Transition>,
+    unpinned: Family<()>,
 }
 
 /// All counters.
@@ -72,6 +75,7 @@ impl Metrics {
                     format!("{REQUESTS}.processor={name}.kind={}.outcome={}", kind.as_str(), outcome.as_str())
                 },
             ),
+            unpinned: Family::define([()], |()| format!("{UNPINNED}.processor={name}")),
             transitions: Family::define(STATES, |t| format!("{TRANSITIONS}.processor={name}.to={}", state(t))),
         };
         Self {
@@ -101,6 +105,11 @@ impl Metrics {
             Fact::Breaker(processor, transition) => {
                 if let Some(of) = self.processors.get(processor.index()) {
                     of.transitions.count(transition);
+                }
+            }
+            Fact::Unpinned(processor) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.unpinned.count(());
                 }
             }
             Fact::Refused(reason) => self.refusals.count(reason),

@@ -3,6 +3,7 @@
 //! Every suite here ends where money is: in the ledgers of the sample processors ([`assert_ledgers`]). Each test has a
 //! stack of its own on free ports, so that all may run at once.
 
+mod addressing;
 mod breaker;
 mod configuration;
 mod follow_up;
