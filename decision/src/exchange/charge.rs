@@ -1,8 +1,9 @@
 //! A charge: read, routed, claimed, sent, read again, pinned.
 
+use super::request::Tenant;
 use super::{
-    Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Tenant,
-    Then, answer_edits, detail, head, pin_key,
+    Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Then,
+    answer_edits, detail, head, pin,
 };
 use crate::config::{Detail, KeyCarrier, Presence, SameKey, Spelling};
 use crate::lookup::{Answer, Claim, Key, KeyBuilder, Question};
@@ -172,7 +173,7 @@ impl Exchange {
             }
             return Step::Pass(edits);
         };
-        let key = pin_key(&tenant, &payment);
+        let key = pin::key(&tenant, &payment);
         self.write(router, Question::StorePin { key, processor: name }, edits, Then::Pinned(key, id), now)
     }
 }

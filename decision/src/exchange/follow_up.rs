@@ -1,8 +1,6 @@
 //! A follow-up: to the processor that has the payment, and nowhere else.
 
-use std::time::Duration;
-
-use super::{Exchange, Job as AnyJob, Request, ResponseHead, State, Step, Then, answer_edits, detail, lookup, pin_key};
+use super::{Exchange, Job as AnyJob, Request, ResponseHead, State, Step, Then, answer_edits, detail, lookup, pin};
 use crate::config::Detail;
 use crate::lookup::{Answer, Key, Namespace, Question};
 use crate::operation::{Kind, WhenOpen};
@@ -37,7 +35,7 @@ impl Exchange {
             return self.refuse(router, Reason::PaymentIdMalformed, None);
         };
         // The store is asked each time: a worker's memory may not have heard that the id became ambiguous.
-        let key = pin_key(&request.tenant, payment);
+        let key = pin::key(&request.tenant, payment);
         self.state = State::FollowUpPin(Head { request });
         self.ask(router, Question::Pin { key }, now)
     }
@@ -49,14 +47,9 @@ impl Exchange {
         answer: Answer,
         now: Now,
     ) -> Step {
-        let name = match answer {
-            Answer::Pinned(name) => name,
-            Answer::NoPin => return self.refuse(router, Reason::PinMissing, None),
-            Answer::Ambiguous => return self.refuse(router, Reason::PinAmbiguous, None),
-            _ => return self.refuse(router, Reason::PinStateUnknown, Some(Duration::from_secs(1))),
-        };
-        let Some(id) = router.config().processor_named(&name) else {
-            return self.refuse(router, Reason::PinMissing, None);
+        let id = match pin::holder(router, answer) {
+            Ok(id) => id,
+            Err((reason, wait)) => return self.refuse(router, reason, wait),
         };
         let (when_open, namespace) = match detail(router, request.operation) {
             Some(Detail::FollowUp { when_open, invalidates }) => (*when_open, invalidates.clone()),

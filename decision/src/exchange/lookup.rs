@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ATTEMPTS, PROCESSOR, X_CACHE};
 use super::{
     Body, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Then, answer_edits, detail,
-    head, pin_key,
+    head, pin,
 };
 use crate::config::{AnswerHeaders, Config, Detail, Lookup, Shared};
 use crate::lookup::{Answer, Key, KeyBuilder, Loaded, Namespace, Question, Value};
@@ -102,7 +102,7 @@ impl Exchange {
             (Shared::Public, _) => self.ask_value(router, request, plan, None, now),
             (Shared::Tenant, None) => self.refuse(router, Reason::PaymentIdMalformed, None),
             (Shared::Tenant, Some(payment)) => {
-                let key = pin_key(&request.tenant, payment);
+                let key = pin::key(&request.tenant, payment);
                 if let Some(id) = router.local.pin(&key, now.mono) {
                     return self.ask_value(router, request, plan, Some(id), now);
                 }
@@ -119,18 +119,12 @@ impl Exchange {
         answer: Answer,
         now: Now,
     ) -> Step {
-        let name = match answer {
-            Answer::Pinned(name) => name,
-            // Asking any other processor could say "no such payment" of one that was taken.
-            Answer::NoPin => return self.refuse(router, Reason::PinMissing, None),
-            Answer::Ambiguous => return self.refuse(router, Reason::PinAmbiguous, None),
-            _ => return self.refuse(router, Reason::PinStateUnknown, Some(Duration::from_secs(1))),
-        };
-        let Some(id) = router.config().processor_named(&name) else {
-            return self.refuse(router, Reason::PinMissing, None);
+        let id = match pin::holder(router, answer) {
+            Ok(id) => id,
+            Err((reason, wait)) => return self.refuse(router, reason, wait),
         };
         if let Some(payment) = &request.parameter {
-            let (key, ttl) = (pin_key(&request.tenant, payment), router.config().pin_ttl);
+            let (key, ttl) = (pin::key(&request.tenant, payment), router.config().pin_ttl);
             router.local.keep_pin(key, id, ttl, now.mono);
         }
         self.ask_value(router, request, plan, Some(id), now)

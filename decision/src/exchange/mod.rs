@@ -15,14 +15,18 @@ mod charge;
 mod follow_up;
 mod head;
 mod lookup;
+mod pin;
+mod request;
 
 pub use head::{Edit, Headers, Repeated};
 
 use std::time::Duration;
 
+use request::{Found, Request, find_operation, tenant};
+
 use crate::config::{AnswerHeaders, Config, Detail};
-use crate::lookup::{Answer, Key, KeyBuilder, Loaded, Question};
-use crate::operation::{Kind, Match, OperationId};
+use crate::lookup::{Answer, Key, Loaded, Question};
+use crate::operation::{Kind, OperationId};
 use crate::payment::{Outcome, Spoke};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
@@ -86,12 +90,6 @@ pub struct ResponseHead<'a> {
     /// Its headers.
     pub headers: Headers<'a>,
 }
-
-/// Who calls: a stable identity, never shown. None: nobody said.
-type Tenant = Option<Vec<u8>>;
-
-/// The longest tenant, in bytes.
-const TENANT_LEN_MAX: usize = 8 * 1024;
 
 /// One request and its response.
 #[derive(Default)]
@@ -355,65 +353,6 @@ fn written(router: &mut Router, writing: Writing, answer: &Answer, now: Now) -> 
     Step::Pass(edits)
 }
 
-/// A request that is ours.
-struct Request {
-    operation: OperationId,
-    kind: Kind,
-    tenant: Tenant,
-    /// The path's parameter: a payment's id, a card range.
-    parameter: Option<String>,
-    /// Path and query as they came.
-    path: Vec<u8>,
-    /// The host the client named.
-    authority: Vec<u8>,
-    edits: Vec<Edit>,
-}
-
-enum Found {
-    None,
-    Malformed,
-    Operation(Request),
-}
-
-fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
-    let (Some(method), Some(target)) = (headers.one(b":method"), headers.one(b":path")) else {
-        return Found::None;
-    };
-    let mut malformed = false;
-    let path = target.split(|b| *b == b'?').next().unwrap_or(target);
-    for (i, operation) in config.operations.iter().enumerate() {
-        if operation.method.as_bytes() != method {
-            continue;
-        }
-        match operation.path.matches(path) {
-            Match::No => {}
-            // A later operation may mean this very path.
-            Match::Malformed => malformed = true,
-            Match::Yes(parameter) => {
-                return Found::Operation(Request {
-                    operation: OperationId(i),
-                    kind: operation.kind(),
-                    tenant: None,
-                    parameter: parameter.map(str::to_owned),
-                    path: target.to_vec(),
-                    authority: headers.one(b":authority").unwrap_or_default().to_vec(),
-                    edits: Vec::new(),
-                });
-            }
-        }
-    }
-    if malformed { Found::Malformed } else { Found::None }
-}
-
-fn tenant(config: &Config, headers: Headers<'_>) -> Result<Tenant, Reason> {
-    let Some(name) = &config.tenant_header else { return Ok(None) };
-    match headers.only(name.as_bytes()) {
-        Ok(Some(value)) if value.len() > TENANT_LEN_MAX => Err(Reason::TenantMalformed),
-        Ok(value) => Ok(value.filter(|v| !v.is_empty()).map(<[u8]>::to_vec)),
-        Err(Repeated) => Err(Reason::TenantMalformed),
-    }
-}
-
 const PROCESSOR: &str = "x-switchyard-processor";
 const ATTEMPTS: &str = "x-switchyard-attempts";
 const X_CACHE: &str = "x-cache";
@@ -430,11 +369,6 @@ fn answer_edits(config: &Config, id: ProcessorId, cache: Option<&'static str>) -
         edits.push(Edit::Set(X_CACHE.to_owned(), cache.as_bytes().to_vec()));
     }
     edits
-}
-
-/// Which processor has a payment: the key of its pin.
-fn pin_key(tenant: &Tenant, payment: &str) -> Key {
-    KeyBuilder::new("pin.v1").optional(tenant.as_deref()).part(payment.as_bytes()).finish()
 }
 
 fn detail(router: &Router, operation: OperationId) -> Option<&Detail> {
