@@ -3,30 +3,30 @@
 //! What may go wrong: Redis is gone, is slow, is frozen while its sockets stay open, or answers nonsense. The client
 //! reconnects by itself after a broken connection only, so three things stand around it:
 //! - every call has its own deadline, since the client's own do not cover a reconnect;
-//! - after [`FAILURES_MAX`] failures in a row Redis is not asked at all, so that no backlog grows and no caller waits;
+//! - after some failures in a row Redis is not asked at all, so that no backlog grows and no caller waits: look-ups and
+//!   records each by their own failures, as a Redis too slow for a look-up's deadline is quick enough for a claim's;
 //! - the watchdog asks it all the same, lets callers back in when it answers, and replaces a connection that stays silent.
 
+mod breaker;
 mod envelope;
 mod lookups;
 mod records;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult};
 
 use crate::config::RedisUrl;
 use crate::metrics::{Failure, Metrics, Operation};
+use breaker::Breaker;
 
 pub use envelope::Stored;
 pub use lookups::{Address, FENCE_AGE_MAX, Reading, Storing};
 
 /// What every key begins with: the product and the version of what is stored. A later version reads none of it.
 const PREFIX: &str = "sw:1:";
-/// Failures in a row after which Redis is not asked.
-const FAILURES_MAX: u32 = 8;
 /// Unanswered pings after which the connection is replaced.
 const PINGS_MAX: u32 = 2;
 /// How often the watchdog asks while Redis answers.
@@ -48,8 +48,10 @@ pub struct Redis {
     manager: RwLock<ConnectionManager>,
     lookup_deadline: Duration,
     record_deadline: Duration,
-    failures: AtomicU32,
-    down: AtomicBool,
+    /// Of values read and stored.
+    lookups: Breaker,
+    /// Of pins, claims and invalidations.
+    records: Breaker,
     scripts: Scripts,
     metrics: Arc<Metrics>,
 }
@@ -85,8 +87,8 @@ impl Redis {
             manager: RwLock::new(manager),
             lookup_deadline,
             record_deadline,
-            failures: AtomicU32::new(0),
-            down: AtomicBool::new(false),
+            lookups: Breaker::new("redis does not answer look-ups in time: they go on from memory"),
+            records: Breaker::new("redis does not answer: records and invalidations are refused"),
             scripts: Scripts {
                 store: redis::Script::new(lookups::STORE),
                 invalidate: redis::Script::new(lookups::INVALIDATE),
@@ -107,21 +109,30 @@ impl Redis {
         answer.await
     }
 
-    /// One call, unless Redis is taken to be down.
+    /// One call, unless its kind is taken to fail.
     async fn call<T>(
         &self,
         operation: Operation,
-        deadline: Duration,
         run: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
     ) -> Result<T, Unavailable> {
-        if self.down.load(Ordering::Relaxed) {
+        let (breaker, deadline) = match operation {
+            Operation::Find | Operation::Store => (&self.lookups, self.lookup_deadline),
+            // An invalidation stands before the answer of a follow-up, not of a look-up: the longer deadline.
+            Operation::Invalidate | Operation::Record | Operation::Ping => (&self.records, self.record_deadline),
+        };
+        if breaker.is_open() {
             self.metrics.redis_failure(operation, Failure::Skipped);
             return Err(Unavailable);
         }
-        self.ask(operation, deadline, run).await
+        let answer = self.ask(operation, deadline, run).await;
+        match &answer {
+            Ok(_) => breaker.succeeded(),
+            Err(Unavailable) => breaker.failed(),
+        }
+        answer
     }
 
-    /// One call within its deadline, counted.
+    /// One call within its deadline, its failure counted.
     async fn ask<T>(
         &self,
         operation: Operation,
@@ -130,10 +141,7 @@ impl Redis {
     ) -> Result<T, Unavailable> {
         let connection = self.manager.read().unwrap_or_else(PoisonError::into_inner).clone();
         let failure = match tokio::time::timeout(deadline, run(connection)).await {
-            Ok(Ok(answer)) => {
-                self.failures.store(0, Ordering::Relaxed);
-                return Ok(answer);
-            }
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if error.is_timeout() => Failure::Timeout,
             Ok(Err(error)) => {
                 // The kind only: a message from the server may quote what was sent.
@@ -143,23 +151,7 @@ impl Redis {
             Err(_) => Failure::Timeout,
         };
         self.metrics.redis_failure(operation, failure);
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX {
-            self.set_down();
-        }
         Err(Unavailable)
-    }
-
-    fn set_down(&self) {
-        if !self.down.swap(true, Ordering::Relaxed) {
-            tracing::warn!("redis does not answer: look-ups go on from memory, records are refused");
-        }
-    }
-
-    fn set_up(&self) {
-        self.metrics.redis_up(1);
-        if self.down.swap(false, Ordering::Relaxed) {
-            tracing::info!("redis answers again");
-        }
     }
 
     /// Puts a fresh connection in place of one that stays silent.
@@ -177,24 +169,31 @@ impl Redis {
 async fn watch(redis: Weak<Redis>) {
     let mut unanswered = 0;
     while let Some(redis) = redis.upgrade() {
-        let pause = match redis.ping().await {
+        let asked = Instant::now();
+        let answer = redis.ping().await;
+        match answer {
             Ok(()) => {
                 unanswered = 0;
-                redis.set_up();
-                PING_WHILE_UP
+                redis.metrics.redis_up(1);
+                redis.records.close();
+                // Who is let back in must be answered in time.
+                if asked.elapsed() < redis.lookup_deadline {
+                    redis.lookups.close();
+                }
             }
             Err(Unavailable) => {
                 redis.metrics.redis_up(0);
                 unanswered += 1;
                 if unanswered >= PINGS_MAX {
                     unanswered = 0;
-                    redis.set_down();
+                    redis.lookups.open();
+                    redis.records.open();
                     redis.replace_connection();
                 }
-                PING_WHILE_DOWN
             }
-        };
+        }
+        let well = answer.is_ok() && !redis.lookups.is_open();
         drop(redis);
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(if well { PING_WHILE_UP } else { PING_WHILE_DOWN }).await;
     }
 }

@@ -154,3 +154,26 @@ async fn a_connection_that_falls_silent_is_replaced() {
         healed(&world).await;
     }
 }
+
+#[tokio::test]
+async fn look_ups_that_are_too_late_do_not_shut_out_claims() {
+    let redis = RedisServer::start();
+    let path = TcpPath::to(redis.socket()).await;
+    let deadlines = "[redis]\nlookup_deadline_ms = 40\nrecord_deadline_ms = 5000\n";
+    let world = World::on(redis.over(path.at), deadlines).await;
+    let api = world.api();
+    until("pinned", async || api.record(&pin_path("a"), "acquirer-a").await.status.is_success()).await;
+    path.delay(Duration::from_millis(80));
+    for round in 0..3 {
+        for n in 0..12 {
+            assert_eq!(api.get(&bin_path(&format!("{round}-{n}"))).await.problem(), "miss");
+        }
+        let claim = api.record(&claim_path(&round.to_string()), "acquirer-a").await;
+        assert_eq!(claim.status, 201, "{claim:?}");
+        assert_eq!(api.delete(&status_path("payment")).await.status, 204);
+    }
+    let skipped = "cache_redis_failures_total{operation=\"find\",failure=\"skipped\"}";
+    assert!(world.node.metric(skipped).await > 0.0, "look-ups are shut out themselves");
+    path.delay(Duration::ZERO);
+    healed(&world).await;
+}
