@@ -59,6 +59,9 @@ pub enum StartError {
     /// No client for Redis can be made.
     #[error("REDIS_URL: {0:?}")]
     Redis(::redis::ErrorKind),
+    /// Nodes would not find each other's records.
+    #[error("with REDIS_URL, a key secret must be given")]
+    SecretRequired,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
@@ -75,24 +78,23 @@ impl CacheService {
     pub fn open(config: Config) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let (lookup, record) = (config.lookup_deadline, config.record_deadline);
-        let redis = match &config.redis {
+        let (secret, redis, store) = match &config.redis {
             Some(url) => {
-                let opened = Redis::open(url, lookup, record, Arc::clone(&metrics));
-                Some(opened.map_err(|error| StartError::Redis(error.kind()))?)
+                let secret = config.key_secret.clone().ok_or(StartError::SecretRequired)?;
+                let opened = Redis::open(url, &secret.fingerprint(), lookup, record, Arc::clone(&metrics));
+                let redis = opened.map_err(|error| StartError::Redis(error.kind()))?;
+                (secret, Some(Arc::clone(&redis)), Store::Redis(redis))
             }
             None => {
                 let made = std::fs::create_dir_all(&config.data_dir);
                 made.map_err(|error| StartError::DataDir(config.data_dir.clone(), error))?;
-                None
+                let store = Records::embedded(&config.data_dir, record)?;
+                let secret = match &config.key_secret {
+                    Some(secret) => secret.clone(),
+                    None => KeySecret::kept_in(&config.data_dir)?,
+                };
+                (secret, None, store)
             }
-        };
-        let store = match &redis {
-            Some(redis) => Store::Redis(Arc::clone(redis)),
-            None => Records::embedded(&config.data_dir, record)?,
-        };
-        let secret = match &config.key_secret {
-            Some(secret) => secret.clone(),
-            None => KeySecret::kept_in(&config.data_dir)?,
         };
         let boot = getrandom::u32().map_err(|_| StartError::Random)?;
         let records = Records::new(store, secret.clone(), config.pin_ttl, config.claim_ttl, Arc::clone(&metrics));

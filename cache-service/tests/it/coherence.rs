@@ -66,7 +66,7 @@ async fn load_often(api: &Api, path: &str, truth: &Truth) -> u32 {
     hits
 }
 
-fn connection(w: &World) -> redis::Connection {
+pub(crate) fn connection(w: &World) -> redis::Connection {
     let url = w.redis.as_ref().expect("a Redis").url();
     redis::Client::open(url).expect("client").get_connection().expect("connection")
 }
