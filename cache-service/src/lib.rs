@@ -35,7 +35,7 @@ use tokio::sync::{Semaphore, oneshot};
 use config::Config;
 use http::App;
 use metrics::Metrics;
-use records::{EmbeddedError, Records, Store};
+use records::{Embedded, EmbeddedError, RecordFile, Records, Store};
 use redis::Redis;
 use secret::{KeySecret, SecretError};
 use server::{Listeners, Server, Trial};
@@ -86,13 +86,7 @@ impl CacheService {
                 (secret, Some(Arc::clone(&redis)), Store::Redis(redis))
             }
             None => {
-                let made = std::fs::create_dir_all(&config.data_dir);
-                made.map_err(|error| StartError::DataDir(config.data_dir.clone(), error))?;
-                let store = Records::embedded(&config.data_dir, record)?;
-                let secret = match &config.key_secret {
-                    Some(secret) => secret.clone(),
-                    None => KeySecret::kept_in(&config.data_dir)?,
-                };
+                let (secret, store) = embedded(&config)?;
                 (secret, None, store)
             }
         };
@@ -140,6 +134,21 @@ impl CacheService {
         tend.abort();
         let _ = tend.await;
     }
+}
+
+/// The record file in `data_dir`, and the secret its keys are hashed under. Whoever holds the file's lock makes the
+/// secret, so two processes cannot make two.
+fn embedded(config: &Config) -> Result<(KeySecret, Store), StartError> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).map_err(|error| StartError::DataDir(dir.clone(), error))?;
+    let file = RecordFile::open(&dir.join(Embedded::FILE))?;
+    let secret = match &config.key_secret {
+        Some(secret) => secret.clone(),
+        None => KeySecret::kept_in(dir, file.is_new()?)?,
+    };
+    file.seal(&secret.fingerprint())?;
+    let store = Embedded::start(file, config.record_deadline)?;
+    Ok((secret, Store::Embedded(store)))
 }
 
 /// Opens the stores and serves; for callers that bind the listeners themselves.

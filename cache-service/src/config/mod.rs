@@ -196,7 +196,7 @@ impl Config {
 
         let key_secret = match (given(secrets.key_secret), &raw.key_secret_file) {
             (Some(secret), _) => Some(KeySecret::new(&secret)?),
-            (None, Some(path)) => Some(KeySecret::new(&read(path)?)?),
+            (None, Some(path)) => Some(KeySecret::of_file(path)?),
             (None, None) => None,
         };
         let redis = given(secrets.redis_url).map(|url| redis_url(&url)).transpose()?;

@@ -7,7 +7,6 @@
 mod embedded;
 pub mod text;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::redis::{Redis, Unavailable};
 use crate::secret::{Digest, KeySecret};
 use crate::value::ProcessorName;
 
-pub use embedded::{Embedded, EmbeddedError};
+pub use embedded::{Embedded, EmbeddedError, RecordFile};
 
 /// What writing a pin found.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,11 +103,6 @@ impl Records {
     /// Records in the store, their keys hashed under the secret.
     pub fn new(store: Store, secret: KeySecret, pin_ttl: Duration, claim_ttl: Duration, metrics: Arc<Metrics>) -> Self {
         Self { store, secret, pin_ttl, claim_ttl, metrics }
-    }
-
-    /// Opens the embedded store in the directory.
-    pub fn embedded(data_dir: &Path, deadline: Duration) -> Result<Store, EmbeddedError> {
-        Embedded::open(&data_dir.join(Embedded::FILE), deadline).map(Store::Embedded)
     }
 
     /// Whether records can be read and written now.
