@@ -251,7 +251,7 @@ impl Service {
     ) -> Entry {
         let shared = self.redis.is_some() && entity.is_some();
         let leaves = if shared { expires.min(now + self.memory_ttl_max) } else { expires };
-        Entry { value, entity, begun, stored, expires, leaves }
+        Entry { value: value.compact(), entity, begun, stored, expires, leaves }
     }
 
     fn address(&self, space: &SpaceState, key: &Key, entity: Option<&Key>) -> Address {

@@ -52,11 +52,31 @@ pub struct Value {
 impl Value {
     /// The longest content type, in bytes.
     pub const CONTENT_TYPE_LEN_MAX: usize = 128;
+
+    /// The same in memory of its own size: a body is a part of what was read from the network with it, and keeps all of
+    /// that. The headers are copies already.
+    pub fn compact(self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..self }
+    }
 }
 
 /// A value is never shown.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Value({} bytes)", self.body.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_value_keeps_nothing_else_in_memory() {
+        let read = Bytes::from(vec![b'x'; 8_192]);
+        let value =
+            Value { body: read.slice(100..110), content_type: None, status: StatusCode::OK, processor: None }.compact();
+        assert_eq!(value.body, read[100..110]);
+        assert!(value.body.is_unique() && read.is_unique());
     }
 }

@@ -13,10 +13,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use decision::lookup::{Key, MalformedNamespace, Namespace};
+use decision::lookup::{Key, MalformedNamespace, Namespace, wire};
 
-use crate::cache::OVERHEAD;
+use crate::cache::{OVERHEAD, OVERHEAD_LFU};
 use crate::secret::{KeySecret, SecretError, TokenError, Tokens};
+use crate::value::Value;
 pub use raw::Policy;
 use raw::{Raw, RawNamespace};
 
@@ -283,8 +284,9 @@ impl Check<'_> {
             self.wrong(&format!("namespaces.{name}"), "a namespace is 1 to 32 of a-z, 0-9 and _")
         })?;
         self.within(&field("value_bytes_max"), raw.value_bytes_max as u64, 1..=BODY_BYTES_MAX as u64)?;
-        let largest = (raw.value_bytes_max + size_of::<Key>()) as u64 + OVERHEAD;
-        if raw.bytes < largest {
+        let texts = raw.value_bytes_max + size_of::<Key>() + Value::CONTENT_TYPE_LEN_MAX + wire::PROCESSOR_LEN_MAX;
+        // As much less as `lfu` leaves free.
+        if raw.bytes - raw.bytes / 16 < texts as u64 + OVERHEAD + OVERHEAD_LFU {
             return Err(self.wrong(&field("bytes"), "no room for one value of value_bytes_max"));
         }
         let ttl_max = self.millis(&field("ttl_max_ms"), raw.ttl_max_ms)?;

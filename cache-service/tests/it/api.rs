@@ -286,7 +286,7 @@ async fn metrics_count_what_happened(w: World) {
     assert_eq!(w.node.metric(line).await, 1.0);
     assert_eq!(w.node.metric("cache_lookups_total{namespace=\"bin\",result=\"hit_memory\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_stores_total{namespace=\"bin\",result=\"stored\"}").await, 1.0);
-    assert_eq!(w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await, 5.0 + 32.0 + 64.0);
+    assert_eq!(w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await, 5.0 + 32.0 + 700.0);
     assert_eq!(w.node.metric("cache_memory_entries{namespace=\"bin\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_records_total{kind=\"pin\",result=\"created\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_requests_total{route=\"lookup\",status=\"2xx\"}").await, 2.0);
