@@ -43,6 +43,8 @@ pub struct Config {
     pub redis: Option<RedisUrl>,
     /// With Redis: how long a value of an entity may be served without asking again.
     pub memory_ttl_max: Duration,
+    /// With Redis: the same for a plain value.
+    pub memory_ttl_max_plain: Duration,
     /// Bounds on what callers may ask for at once.
     pub limits: Limits,
     /// The deadline of a look-up in Redis.
@@ -216,6 +218,7 @@ impl Config {
             key_secret,
             redis,
             memory_ttl_max: check.millis("memory_ttl_max_ms", raw.memory_ttl_max_ms)?,
+            memory_ttl_max_plain: check.millis("memory_ttl_max_plain_ms", raw.memory_ttl_max_plain_ms)?,
             limits: Limits {
                 in_flight: check.count("limits.in_flight", raw.limits.in_flight)?,
                 connections: check.count("limits.connections", raw.limits.connections)?,

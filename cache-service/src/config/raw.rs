@@ -25,6 +25,8 @@ pub struct Raw {
     /// With Redis: how long this node may serve a value of an entity without asking again, in milliseconds. Other nodes'
     /// invalidations become known by then.
     pub memory_ttl_max_ms: u64,
+    /// The same for a plain value, in milliseconds.
+    pub memory_ttl_max_plain_ms: u64,
     /// Bounds on what callers may ask for at once.
     pub limits: RawLimits,
     /// How long to wait for Redis.
@@ -126,6 +128,8 @@ impl Default for Raw {
             key_secret_file: None,
             // What the filter's own memory may keep of a payment's status.
             memory_ttl_max_ms: 1_000,
+            // Issuer data does not change within a minute.
+            memory_ttl_max_plain_ms: MINUTE_MS,
             limits: RawLimits::default(),
             redis: RawRedis::default(),
             records: RawRecords::default(),

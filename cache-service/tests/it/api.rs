@@ -210,7 +210,15 @@ async fn a_card_number_is_refused(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
     let put = api.put(&path, br#"{"number":"4111 1111 1111 1111"}"#).await;
     assert_eq!((put.status.as_u16(), put.problem().as_str()), (422, "card_number"));
+    let (card, ttl) = ("4111111111111111", ("switchyard-ttl-ms", "60000"));
+    for header in [("switchyard-processor", card), ("content-type", card)] {
+        assert_eq!(api.send(Method::PUT, &path, &[ttl, header], b"x").await.problem(), "card_number", "{header:?}");
+    }
     assert_eq!(api.get(&path).await.status, 404);
+    for path in [pin_path("a"), claim_path("a")] {
+        assert_eq!(api.record(&path, card).await.problem(), "card_number", "{path}");
+    }
+    assert_eq!(api.get(&pin_path("a")).await.problem(), "no_pin");
 }
 
 async fn too_large_a_value_is_refused(w: World) {

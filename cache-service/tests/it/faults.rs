@@ -139,6 +139,18 @@ async fn an_invalidation_at_one_node_is_seen_at_another_in_time() {
 }
 
 #[tokio::test]
+async fn a_deletion_of_a_plain_value_is_seen_at_another_node_in_time() {
+    let world = World::redis("memory_ttl_max_plain_ms = 300").await;
+    let second = world.second_node().await;
+    let path = bin_path("a");
+    assert_eq!(world.api().put(&path, b"1").await.status, 204);
+    assert_eq!(second.api.get(&path).await.status, 200);
+    assert_eq!(world.api().delete(&path).await.status, 204);
+    assert_eq!(world.api().get(&path).await.status, 404, "at once where it was made");
+    until("the other node asks again", async || second.api.get(&path).await.status == 404).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_falls_silent_is_replaced() {
     let redis = RedisServer::start();
     let path = TcpPath::to(redis.socket()).await;
