@@ -98,7 +98,7 @@ impl CacheService {
             records,
             metrics,
             tokens: config.tokens,
-            in_flight: Semaphore::new(config.limits.in_flight),
+            in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
             body_timeout: config.limits.body_timeout,
             draining: AtomicBool::new(false),
         });
@@ -108,7 +108,7 @@ impl CacheService {
     /// Serves until `shutdown` resolves, then lets the requests in flight end. The admin listener stays until they have.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let data = Server::new(http::data(Arc::clone(&self.app)), self.limits.clone(), Trial::UntilAuthorised);
-        let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::None);
+        let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::UntilRequest);
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(listeners.admin, async {
             let _ = admin_stopped.await;

@@ -70,6 +70,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// To the end of a body.
     pub body_timeout: Duration,
+    /// For a client that takes nothing of an answer.
+    pub write_timeout: Duration,
     /// For a connection without a request.
     pub idle_timeout: Duration,
     /// For requests in flight after SIGTERM.
@@ -224,6 +226,7 @@ impl Config {
                 connections: check.count("limits.connections", raw.limits.connections)?,
                 head_timeout: check.millis("limits.head_timeout_ms", raw.limits.head_timeout_ms)?,
                 body_timeout: check.millis("limits.body_timeout_ms", raw.limits.body_timeout_ms)?,
+                write_timeout: check.millis("limits.write_timeout_ms", raw.limits.write_timeout_ms)?,
                 idle_timeout: check.millis("limits.idle_timeout_ms", raw.limits.idle_timeout_ms)?,
                 drain: check.millis("limits.drain_ms", raw.limits.drain_ms)?,
             },

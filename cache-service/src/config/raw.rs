@@ -49,6 +49,8 @@ pub struct RawLimits {
     pub head_timeout_ms: u64,
     /// From a request's head to the end of its body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// How long a client may take nothing of an answer, in milliseconds; then its connection is cut.
+    pub write_timeout_ms: u64,
     /// How long a connection may stay unused, in milliseconds. Longer than the proxy keeps it, lest a request meets a
     /// closing connection.
     pub idle_timeout_ms: u64,
@@ -145,6 +147,7 @@ impl Default for RawLimits {
             connections: 4_096,
             head_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
+            write_timeout_ms: 10_000,
             // Envoy keeps an unused upstream connection for an hour.
             idle_timeout_ms: 65 * MINUTE_MS,
             // Below the 30 s that Kubernetes waits before SIGKILL.

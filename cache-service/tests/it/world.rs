@@ -23,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) api: Api,
     pub(crate) admin: Api,
     pub(crate) at: SocketAddr,
+    pub(crate) admin_at: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     done: JoinHandle<()>,
 }
@@ -54,7 +55,7 @@ impl Node {
             };
             cache_service::run(listeners, config, stopped).await.expect("started");
         });
-        Self { api: Api::new(at), admin: Api::new(admin), at, stop: Some(stop), done }
+        Self { api: Api::new(at), admin: Api::new(admin), at, admin_at: admin, stop: Some(stop), done }
     }
 
     /// Stops it and waits for its end.
