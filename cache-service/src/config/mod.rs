@@ -144,12 +144,14 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The file is not what it should be.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: line {line}: {message}", path.display())]
     Syntax {
         /// Which.
         path: PathBuf,
-        /// Where and why.
-        error: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// Why, without the line itself: a secret may stand there by mistake.
+        message: String,
     },
     /// A field has a value it cannot have.
     #[error("{source_name}: {field}: {reason}")]
@@ -179,8 +181,10 @@ impl Config {
     /// Reads the file, if one is named, and lets the overrides and secrets go before it.
     pub fn load(path: Option<&Path>, overrides: Overrides, secrets: Secrets) -> Result<Self, ConfigError> {
         let raw = match path {
-            Some(path) => toml::from_str(&read(path)?)
-                .map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })?,
+            Some(path) => {
+                let text = read(path)?;
+                toml::from_str(&text).map_err(|error| syntax(path, &text, &error))?
+            }
             None => Raw::default(),
         };
         let source_name = path.map_or("defaults".to_owned(), |p| p.display().to_string());
@@ -237,6 +241,26 @@ impl Config {
             namespaces,
         })
     }
+}
+
+/// Says where and why, and no value: a secret may stand there by mistake.
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let said = error.message();
+    // These quote what they found.
+    let quotes =
+        ["invalid type", "invalid value", "invalid length", "unknown variant"].iter().any(|w| said.starts_with(w));
+    let message = if quotes {
+        let field =
+            before.rsplit('\n').next().and_then(|line| line.split_once('=')).map_or("", |(field, _)| field.trim());
+        let expected = said.rsplit_once("expected ").map_or("another value", |(_, expected)| expected);
+        format!("{field}: expected {expected}")
+    } else {
+        said.to_owned()
+    };
+    ConfigError::Syntax { path: path.to_owned(), line, message }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

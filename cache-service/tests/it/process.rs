@@ -74,7 +74,11 @@ impl Drop for Running {
 fn output(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stderr, stdout } = command.output().expect("ran");
     assert!(stdout.is_empty());
-    (status.code(), String::from_utf8(stderr).expect("text"))
+    let log = String::from_utf8(stderr).expect("text");
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    }
+    (status.code(), log)
 }
 
 #[tokio::test]
