@@ -35,7 +35,7 @@ use tokio::sync::{Semaphore, oneshot};
 use config::Config;
 use http::App;
 use metrics::Metrics;
-use records::{EmbeddedError, Records, Store};
+use records::{Embedded, EmbeddedError, RecordFile, Records, Store};
 use redis::Redis;
 use secret::{KeySecret, SecretError};
 use server::{Listeners, Server, Trial};
@@ -59,6 +59,9 @@ pub enum StartError {
     /// No client for Redis can be made.
     #[error("REDIS_URL: {0:?}")]
     Redis(::redis::ErrorKind),
+    /// Nodes would not find each other's records.
+    #[error("with REDIS_URL, a key secret must be given")]
+    SecretRequired,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
@@ -75,24 +78,17 @@ impl CacheService {
     pub fn open(config: Config) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let (lookup, record) = (config.lookup_deadline, config.record_deadline);
-        let redis = match &config.redis {
+        let (secret, redis, store) = match &config.redis {
             Some(url) => {
-                let opened = Redis::open(url, lookup, record, Arc::clone(&metrics));
-                Some(opened.map_err(|error| StartError::Redis(error.kind()))?)
+                let secret = config.key_secret.clone().ok_or(StartError::SecretRequired)?;
+                let opened = Redis::open(url, &secret.fingerprint(), lookup, record, Arc::clone(&metrics));
+                let redis = opened.map_err(|error| StartError::Redis(error.kind()))?;
+                (secret, Some(Arc::clone(&redis)), Store::Redis(redis))
             }
             None => {
-                let made = std::fs::create_dir_all(&config.data_dir);
-                made.map_err(|error| StartError::DataDir(config.data_dir.clone(), error))?;
-                None
+                let (secret, store) = embedded(&config)?;
+                (secret, None, store)
             }
-        };
-        let store = match &redis {
-            Some(redis) => Store::Redis(Arc::clone(redis)),
-            None => Records::embedded(&config.data_dir, record)?,
-        };
-        let secret = match &config.key_secret {
-            Some(secret) => secret.clone(),
-            None => KeySecret::kept_in(&config.data_dir)?,
         };
         let boot = getrandom::u32().map_err(|_| StartError::Random)?;
         let records = Records::new(store, secret.clone(), config.pin_ttl, config.claim_ttl, Arc::clone(&metrics));
@@ -102,7 +98,7 @@ impl CacheService {
             records,
             metrics,
             tokens: config.tokens,
-            in_flight: Semaphore::new(config.limits.in_flight),
+            in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
             body_timeout: config.limits.body_timeout,
             draining: AtomicBool::new(false),
         });
@@ -112,7 +108,7 @@ impl CacheService {
     /// Serves until `shutdown` resolves, then lets the requests in flight end. The admin listener stays until they have.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let data = Server::new(http::data(Arc::clone(&self.app)), self.limits.clone(), Trial::UntilAuthorised);
-        let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::None);
+        let admin = Server::new(http::admin(Arc::clone(&self.app)), self.limits, Trial::UntilRequest);
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(listeners.admin, async {
             let _ = admin_stopped.await;
@@ -138,6 +134,21 @@ impl CacheService {
         tend.abort();
         let _ = tend.await;
     }
+}
+
+/// The record file in `data_dir`, and the secret its keys are hashed under. Whoever holds the file's lock makes the
+/// secret, so two processes cannot make two.
+fn embedded(config: &Config) -> Result<(KeySecret, Store), StartError> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).map_err(|error| StartError::DataDir(dir.clone(), error))?;
+    let file = RecordFile::open(&dir.join(Embedded::FILE))?;
+    let secret = match &config.key_secret {
+        Some(secret) => secret.clone(),
+        None => KeySecret::kept_in(dir, file.is_new()?)?,
+    };
+    file.seal(&secret.fingerprint())?;
+    let store = Embedded::start(file, config.record_deadline)?;
+    Ok((secret, Store::Embedded(store)))
 }
 
 /// Opens the stores and serves; for callers that bind the listeners themselves.

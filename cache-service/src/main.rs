@@ -1,6 +1,7 @@
 //! `cache-service`: arguments -> configuration -> stores -> listeners -> run.
 //!
-//! Standard output carries one line, once both listeners are bound; everything else goes to standard error as JSON lines.
+//! Standard output carries one line, once both listeners are bound; everything else goes to standard error as JSON lines,
+//! help and errors of the arguments apart.
 
 use std::error::Error;
 use std::io::Write;
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cache-service: {error}");
+            // Whatever `LOG` lets through, and before it is known.
+            let fields = serde_json::json!({ "message": "cannot start", "error": error.to_string() });
+            eprintln!("{}", serde_json::json!({ "level": "ERROR", "fields": fields, "target": "cache_service" }));
             ExitCode::FAILURE
         }
     }

@@ -53,7 +53,13 @@ impl Memory {
         if !self.is_true(&key, entry.entity.as_ref(), entry.begun) {
             return Err(Outdated);
         }
+        let (entity, begun) = (entry.entity, entry.begun);
         self.cache.keep(key, entry, now);
+        // Invalidated in between, it was forgotten before it was there.
+        if !self.is_true(&key, entity.as_ref(), begun) {
+            self.cache.forget(&key);
+            return Err(Outdated);
+        }
         Ok(())
     }
 
@@ -81,6 +87,7 @@ mod tests {
     use crate::value::Value;
     use bytes::Bytes;
     use decision::lookup::KeyBuilder;
+    use std::sync::Barrier;
     use std::time::Duration;
 
     fn key(name: &str) -> Key {
@@ -170,6 +177,50 @@ mod tests {
                 play(&script, &crowd);
             }
         }
+    }
+
+    /// Stops in `keep`, after what was checked before it and before the value is there.
+    struct Halting {
+        inner: Lru,
+        halt: Barrier,
+    }
+
+    impl Cache for Arc<Halting> {
+        fn find(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
+            self.inner.find(key, now)
+        }
+        fn keep(&self, key: Key, entry: Arc<Entry>, now: Instant) {
+            self.halt.wait();
+            self.halt.wait();
+            self.inner.keep(key, entry, now);
+        }
+        fn forget(&self, key: &Key) {
+            self.inner.forget(key);
+        }
+        fn size(&self) -> Size {
+            self.inner.size()
+        }
+    }
+
+    #[test]
+    fn a_plain_value_deleted_while_it_is_kept_does_not_come_back() {
+        let cache = Arc::new(Halting { inner: Lru::new(1 << 20, 1_000), halt: Barrier::new(2) });
+        let memory = Memory::new(Box::new(Arc::clone(&cache)), Generations::new(16));
+        let (now, begun) = (Instant::now(), memory.begin());
+        std::thread::scope(|scope| {
+            let keeper = scope.spawn(|| {
+                let value =
+                    Value { body: Bytes::new(), content_type: None, status: Default::default(), processor: None };
+                let expires = now + Duration::from_secs(60);
+                let entry = Entry { value, entity: None, begun, stored: now, expires, leaves: expires };
+                memory.keep(key("value"), Arc::new(entry), now)
+            });
+            cache.halt.wait();
+            memory.invalidate(&key("value"));
+            cache.halt.wait();
+            assert_eq!(keeper.join().expect("kept or not"), Err(Outdated));
+        });
+        assert_eq!(cache.size().entries, 0);
     }
 
     #[test]

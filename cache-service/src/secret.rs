@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use decision::lookup::Key;
 use hmac::{Hmac, KeyInit, Mac};
@@ -46,9 +46,20 @@ pub enum SecretError {
     /// Too short to resist guessing.
     #[error("the key secret has fewer than {} bytes", KeySecret::LEN_MIN)]
     Short,
+    /// The file holds less than a secret.
+    #[error("{}: fewer than {} bytes", .0.display(), KeySecret::LEN_MIN)]
+    ShortFile(PathBuf),
+    /// The file is gone, and the records were written under it.
+    #[error("{}: not there, and records.redb was written under it; restore it, or set CACHE_KEY_SECRET", .0.display())]
+    Lost(PathBuf),
     /// The file could not be read or written.
-    #[error("the key secret's file could not be read or written: {0}")]
-    File(#[from] io::Error),
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
@@ -70,22 +81,35 @@ impl KeySecret {
         Hmac::new_from_slice(secret).map(Self).map_err(|_| SecretError::Short)
     }
 
-    /// Reads the secret kept in `data_dir`, or makes one there that only the owner may read.
-    pub fn kept_in(data_dir: &Path) -> Result<Self, SecretError> {
+    /// Reads the secret of a file.
+    pub fn of_file(path: &Path) -> Result<Self, SecretError> {
+        let text = fs::read_to_string(path).map_err(|error| SecretError::File { path: path.to_owned(), error })?;
+        Self::new(&text).map_err(|_| SecretError::ShortFile(path.to_owned()))
+    }
+
+    /// Reads the secret kept in `data_dir`, or, where it may, makes one there that only the owner may read. One caller at
+    /// a time.
+    pub fn kept_in(data_dir: &Path, may_make: bool) -> Result<Self, SecretError> {
         let path = data_dir.join(Self::FILE);
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        match made {
-            Ok(mut file) => {
-                let mut bytes = [0; 32];
-                getrandom::fill(&mut bytes).map_err(|_| SecretError::Random)?;
-                file.write_all(hex::encode(bytes).as_bytes())?;
-                file.sync_all()?;
-                fs::File::open(data_dir)?.sync_all()?;
+        let there = path.try_exists().map_err(|error| SecretError::File { path: path.clone(), error })?;
+        if !there {
+            if !may_make {
+                return Err(SecretError::Lost(path));
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e.into()),
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(|_| SecretError::Random)?;
+            let made = make(data_dir, &path, hex::encode(bytes).as_bytes());
+            made.map_err(|error| SecretError::File { path: path.clone(), error })?;
         }
-        Self::new(&fs::read_to_string(&path)?)
+        Self::of_file(&path)
+    }
+
+    /// What tells this secret from another, and says nothing of it. It stands beside what is stored under the secret.
+    pub fn fingerprint(&self) -> Digest {
+        let mut mac = self.0.clone();
+        // No digest of a key is made of this: those hold a zero byte after their realm.
+        mac.update(b"fingerprint");
+        Digest(mac.finalize().into_bytes().into())
     }
 
     /// The digest of a key in a realm, such as `pin` or `lookup/bin`. Equal keys of two realms have two digests.
@@ -97,6 +121,21 @@ impl KeySecret {
         mac.update(key.as_bytes());
         Digest(mac.finalize().into_bytes().into())
     }
+}
+
+/// Whole or not at all: written beside its place, and moved there when it is on disk.
+fn make(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    // What an earlier process left behind.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    fs::File::open(dir)?.sync_all()
 }
 
 impl fmt::Debug for KeySecret {
@@ -156,11 +195,26 @@ mod tests {
     fn a_generated_secret_is_private_and_kept() {
         let dir = tempfile::tempdir().expect("tempdir");
         let key = decision::lookup::KeyBuilder::new("t").finish();
-        let first = KeySecret::kept_in(dir.path()).expect("made").digest("pin", &key);
-        let again = KeySecret::kept_in(dir.path()).expect("read").digest("pin", &key);
+        let first = KeySecret::kept_in(dir.path(), true).expect("made").digest("pin", &key);
+        let again = KeySecret::kept_in(dir.path(), true).expect("read").digest("pin", &key);
         assert_eq!(first, again);
         let mode = fs::metadata(dir.path().join(KeySecret::FILE)).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_secret_is_made_beside_records_and_none_is_taken_that_is_cut_off() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        assert!(matches!(KeySecret::kept_in(dir.path(), false), Err(SecretError::Lost(_))));
+        let path = dir.path().join(KeySecret::FILE);
+        fs::write(&path, "").expect("written");
+        let error = KeySecret::kept_in(dir.path(), true).expect_err("empty").to_string();
+        assert!(error.contains(path.to_str().expect("text")), "{error}");
+        fs::remove_file(&path).expect("removed");
+        // A process that ended while it made one leaves no half of it in the secret's place.
+        fs::write(path.with_extension("new"), "half").expect("written");
+        KeySecret::kept_in(dir.path(), true).expect("made");
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
     }
 
     #[test]

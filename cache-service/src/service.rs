@@ -2,7 +2,8 @@
 //!
 //! What holds, whatever fails:
 //! - a value of an entity is never served when its load began before the last invalidation that was acknowledged here, and
-//!   with Redis not longer than `memory_ttl_max` after one acknowledged at another node;
+//!   with Redis not longer than `memory_ttl_max` after one acknowledged at another node; a plain value not longer than
+//!   `memory_ttl_max_plain`;
 //! - Redis slow or gone: a look-up is answered from memory or is a miss, within its deadline;
 //! - an invalidation that Redis did not take is done on this node and reported as not done.
 
@@ -21,7 +22,6 @@ use crate::metrics::{Lookup, Metrics, SpaceMetrics, Store};
 use crate::redis::{Address, FENCE_AGE_MAX, Redis, Stored, Storing, Unavailable};
 use crate::secret::KeySecret;
 use crate::value::Value;
-use decision::payment::holds_card_number;
 
 /// The look-ups of all namespaces.
 pub struct Service {
@@ -29,6 +29,7 @@ pub struct Service {
     redis: Option<Arc<Redis>>,
     secret: KeySecret,
     memory_ttl_max: Duration,
+    memory_ttl_max_plain: Duration,
     /// This process, in its fences.
     boot: u32,
 }
@@ -102,7 +103,8 @@ impl Service {
             (name.clone(), state)
         };
         let spaces = config.namespaces.iter().map(space).collect();
-        Self { spaces, redis, secret, memory_ttl_max: config.memory_ttl_max, boot }
+        let (memory_ttl_max, memory_ttl_max_plain) = (config.memory_ttl_max, config.memory_ttl_max_plain);
+        Self { spaces, redis, secret, memory_ttl_max, memory_ttl_max_plain, boot }
     }
 
     /// The namespace, if the configuration names it.
@@ -140,7 +142,7 @@ impl Service {
         if offer.value.body.len() > space.bounds.value_bytes_max {
             return Err(Refusal::TooLarge);
         }
-        if holds_card_number(&offer.value.body) {
+        if offer.value.holds_card_number() {
             space.metrics.store(Store::CardNumber);
             return Err(Refusal::CardNumber);
         }
@@ -213,7 +215,8 @@ impl Service {
         match (fence?, &self.redis) {
             (Fence::Memory(local), None) => known(local).map(|begun| (Some(begun), Marks::default())),
             (Fence::Redis(shared), Some(_)) => {
-                let age = Duration::from_millis(wall_ms().saturating_sub(shared.at_ms));
+                // One from the future proves as little as an old one.
+                let age = Duration::from_millis(wall_ms().abs_diff(shared.at_ms));
                 // Another node's generations mean nothing here: its value goes to Redis and not into this memory.
                 (age <= FENCE_AGE_MAX).then_some((known(shared.local), shared.marks))
             }
@@ -249,9 +252,9 @@ impl Service {
         expires: Instant,
         now: Instant,
     ) -> Entry {
-        let shared = self.redis.is_some() && entity.is_some();
-        let leaves = if shared { expires.min(now + self.memory_ttl_max) } else { expires };
-        Entry { value, entity, begun, stored, expires, leaves }
+        let asks_again = if entity.is_some() { self.memory_ttl_max } else { self.memory_ttl_max_plain };
+        let leaves = if self.redis.is_some() { expires.min(now + asks_again) } else { expires };
+        Entry { value: value.compact(), entity, begun, stored, expires, leaves }
     }
 
     fn address(&self, space: &SpaceState, key: &Key, entity: Option<&Key>) -> Address {

@@ -9,12 +9,20 @@ use decision::lookup::Key;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
 
-use super::{Cache, Entry, Size};
+use super::{Cache, Entry, OVERHEAD_LFU, Size};
+
+/// `moka` evicts when it is tended. It is tended after this part of the bound was inserted, and its own bound is lower by
+/// as much, so the two together hold at every moment.
+const UNTENDED: u64 = 16;
 
 /// TinyLFU bounded in bytes.
 pub struct Lfu {
     entries: Moka<Key, Arc<Entry>>,
+    /// Moka's own bound.
     bytes_max: u64,
+    /// Inserted since it was last tended, in bytes; and how many may be.
+    untended: AtomicU64,
+    untended_max: u64,
     evictions: Arc<AtomicU64>,
 }
 
@@ -37,9 +45,11 @@ impl Lfu {
     pub fn new(bytes: u64) -> Self {
         let evictions = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&evictions);
+        let untended_max = bytes / UNTENDED;
+        let bytes_max = bytes - untended_max;
         let entries = Moka::builder()
-            .max_capacity(bytes)
-            .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.cost()).unwrap_or(u32::MAX))
+            .max_capacity(bytes_max)
+            .weigher(|_, entry: &Arc<Entry>| u32::try_from(cost(entry)).unwrap_or(u32::MAX))
             .expire_after(Leaves)
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
@@ -47,8 +57,12 @@ impl Lfu {
                 }
             })
             .build();
-        Self { entries, bytes_max: bytes, evictions }
+        Self { entries, bytes_max, untended: AtomicU64::new(0), untended_max, evictions }
     }
+}
+
+fn cost(entry: &Entry) -> u64 {
+    entry.cost() + OVERHEAD_LFU
 }
 
 impl Cache for Lfu {
@@ -58,10 +72,14 @@ impl Cache for Lfu {
     }
 
     fn keep(&self, key: Key, entry: Arc<Entry>, now: Instant) {
-        if entry.cost() > self.bytes_max || entry.leaves <= now {
+        let cost = cost(&entry);
+        if cost > self.bytes_max || entry.leaves <= now {
             self.entries.invalidate(&key);
-        } else {
-            self.entries.insert(key, entry);
+            return;
+        }
+        self.entries.insert(key, entry);
+        if self.untended.fetch_add(cost, Ordering::Relaxed) + cost > self.untended_max {
+            self.tend();
         }
     }
 
@@ -70,6 +88,7 @@ impl Cache for Lfu {
     }
 
     fn tend(&self) {
+        self.untended.store(0, Ordering::Relaxed);
         self.entries.run_pending_tasks();
     }
 
@@ -77,5 +96,32 @@ impl Cache for Lfu {
         self.tend();
         let evictions = self.evictions.load(Ordering::Relaxed);
         Size { bytes: self.entries.weighted_size(), entries: self.entries.entry_count(), evictions }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generation::Generation;
+    use crate::value::Value;
+    use decision::lookup::KeyBuilder;
+
+    #[test]
+    fn the_bound_holds_between_the_times_it_is_tended() {
+        const BYTES: u64 = 1 << 16;
+        let cache = Lfu::new(BYTES);
+        let now = Instant::now();
+        let expires = now + Duration::from_secs(60);
+        for n in 0_u64..1_000 {
+            // Up to a tenth of the bound.
+            let body = vec![b'x'; usize::try_from(n * 7 % 6_000).expect("small")].into();
+            let value = Value { body, content_type: None, status: Default::default(), processor: None };
+            let begun = Generation::from_number(0);
+            let entry = Entry { value, entity: None, begun, stored: now, expires, leaves: expires };
+            cache.keep(KeyBuilder::new("t").part(&n.to_le_bytes()).finish(), Arc::new(entry), now);
+            // Not by `size`, which tends it.
+            let held: u64 = cache.entries.iter().map(|(_, entry)| cost(&entry)).sum();
+            assert!(held <= BYTES, "{held} after {n}");
+        }
     }
 }

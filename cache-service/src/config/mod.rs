@@ -13,10 +13,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use decision::lookup::{Key, MalformedNamespace, Namespace};
+use decision::lookup::{Key, MalformedNamespace, Namespace, wire};
 
-use crate::cache::OVERHEAD;
+use crate::cache::{OVERHEAD, OVERHEAD_LFU};
 use crate::secret::{KeySecret, SecretError, TokenError, Tokens};
+use crate::value::Value;
 pub use raw::Policy;
 use raw::{Raw, RawNamespace};
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub redis: Option<RedisUrl>,
     /// With Redis: how long a value of an entity may be served without asking again.
     pub memory_ttl_max: Duration,
+    /// With Redis: the same for a plain value.
+    pub memory_ttl_max_plain: Duration,
     /// Bounds on what callers may ask for at once.
     pub limits: Limits,
     /// The deadline of a look-up in Redis.
@@ -67,6 +70,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// To the end of a body.
     pub body_timeout: Duration,
+    /// For a client that takes nothing of an answer.
+    pub write_timeout: Duration,
     /// For a connection without a request.
     pub idle_timeout: Duration,
     /// For requests in flight after SIGTERM.
@@ -139,12 +144,14 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The file is not what it should be.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: line {line}: {message}", path.display())]
     Syntax {
         /// Which.
         path: PathBuf,
-        /// Where and why.
-        error: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// Why, without the line itself: a secret may stand there by mistake.
+        message: String,
     },
     /// A field has a value it cannot have.
     #[error("{source_name}: {field}: {reason}")]
@@ -174,8 +181,10 @@ impl Config {
     /// Reads the file, if one is named, and lets the overrides and secrets go before it.
     pub fn load(path: Option<&Path>, overrides: Overrides, secrets: Secrets) -> Result<Self, ConfigError> {
         let raw = match path {
-            Some(path) => toml::from_str(&read(path)?)
-                .map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })?,
+            Some(path) => {
+                let text = read(path)?;
+                toml::from_str(&text).map_err(|error| syntax(path, &text, &error))?
+            }
             None => Raw::default(),
         };
         let source_name = path.map_or("defaults".to_owned(), |p| p.display().to_string());
@@ -196,7 +205,7 @@ impl Config {
 
         let key_secret = match (given(secrets.key_secret), &raw.key_secret_file) {
             (Some(secret), _) => Some(KeySecret::new(&secret)?),
-            (None, Some(path)) => Some(KeySecret::new(&read(path)?)?),
+            (None, Some(path)) => Some(KeySecret::of_file(path)?),
             (None, None) => None,
         };
         let redis = given(secrets.redis_url).map(|url| redis_url(&url)).transpose()?;
@@ -215,11 +224,13 @@ impl Config {
             key_secret,
             redis,
             memory_ttl_max: check.millis("memory_ttl_max_ms", raw.memory_ttl_max_ms)?,
+            memory_ttl_max_plain: check.millis("memory_ttl_max_plain_ms", raw.memory_ttl_max_plain_ms)?,
             limits: Limits {
                 in_flight: check.count("limits.in_flight", raw.limits.in_flight)?,
                 connections: check.count("limits.connections", raw.limits.connections)?,
                 head_timeout: check.millis("limits.head_timeout_ms", raw.limits.head_timeout_ms)?,
                 body_timeout: check.millis("limits.body_timeout_ms", raw.limits.body_timeout_ms)?,
+                write_timeout: check.millis("limits.write_timeout_ms", raw.limits.write_timeout_ms)?,
                 idle_timeout: check.millis("limits.idle_timeout_ms", raw.limits.idle_timeout_ms)?,
                 drain: check.millis("limits.drain_ms", raw.limits.drain_ms)?,
             },
@@ -230,6 +241,26 @@ impl Config {
             namespaces,
         })
     }
+}
+
+/// Says where and why, and no value: a secret may stand there by mistake.
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let said = error.message();
+    // These quote what they found.
+    let quotes =
+        ["invalid type", "invalid value", "invalid length", "unknown variant"].iter().any(|w| said.starts_with(w));
+    let message = if quotes {
+        let field =
+            before.rsplit('\n').next().and_then(|line| line.split_once('=')).map_or("", |(field, _)| field.trim());
+        let expected = said.rsplit_once("expected ").map_or("another value", |(_, expected)| expected);
+        format!("{field}: expected {expected}")
+    } else {
+        said.to_owned()
+    };
+    ConfigError::Syntax { path: path.to_owned(), line, message }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -283,8 +314,9 @@ impl Check<'_> {
             self.wrong(&format!("namespaces.{name}"), "a namespace is 1 to 32 of a-z, 0-9 and _")
         })?;
         self.within(&field("value_bytes_max"), raw.value_bytes_max as u64, 1..=BODY_BYTES_MAX as u64)?;
-        let largest = (raw.value_bytes_max + size_of::<Key>()) as u64 + OVERHEAD;
-        if raw.bytes < largest {
+        let texts = raw.value_bytes_max + size_of::<Key>() + Value::CONTENT_TYPE_LEN_MAX + wire::PROCESSOR_LEN_MAX;
+        // As much less as `lfu` leaves free.
+        if raw.bytes - raw.bytes / 16 < texts as u64 + OVERHEAD + OVERHEAD_LFU {
             return Err(self.wrong(&field("bytes"), "no room for one value of value_bytes_max"));
         }
         let ttl_max = self.millis(&field("ttl_max_ms"), raw.ttl_max_ms)?;

@@ -25,6 +25,8 @@ pub struct Raw {
     /// With Redis: how long this node may serve a value of an entity without asking again, in milliseconds. Other nodes'
     /// invalidations become known by then.
     pub memory_ttl_max_ms: u64,
+    /// The same for a plain value, in milliseconds.
+    pub memory_ttl_max_plain_ms: u64,
     /// Bounds on what callers may ask for at once.
     pub limits: RawLimits,
     /// How long to wait for Redis.
@@ -47,6 +49,8 @@ pub struct RawLimits {
     pub head_timeout_ms: u64,
     /// From a request's head to the end of its body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// How long a client may take nothing of an answer, in milliseconds; then its connection is cut.
+    pub write_timeout_ms: u64,
     /// How long a connection may stay unused, in milliseconds. Longer than the proxy keeps it, lest a request meets a
     /// closing connection.
     pub idle_timeout_ms: u64,
@@ -126,6 +130,8 @@ impl Default for Raw {
             key_secret_file: None,
             // What the filter's own memory may keep of a payment's status.
             memory_ttl_max_ms: 1_000,
+            // Issuer data does not change within a minute.
+            memory_ttl_max_plain_ms: MINUTE_MS,
             limits: RawLimits::default(),
             redis: RawRedis::default(),
             records: RawRecords::default(),
@@ -141,6 +147,7 @@ impl Default for RawLimits {
             connections: 4_096,
             head_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
+            write_timeout_ms: 10_000,
             // Envoy keeps an unused upstream connection for an hour.
             idle_timeout_ms: 65 * MINUTE_MS,
             // Below the 30 s that Kubernetes waits before SIGKILL.

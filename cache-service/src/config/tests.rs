@@ -25,12 +25,41 @@ fn the_shipped_file_says_the_defaults() {
 #[test]
 fn the_shipped_file_names_every_field() {
     // Each field stands in the file, so that a reader need not open the code; the optional ones as comments.
-    for field in ["token_file", "key_secret_file"] {
+    let optional = ["token_file", "key_secret_file"];
+    for field in optional {
         assert!(SHIPPED.contains(&format!("# {field} = ")), "{field}");
     }
-    for (text, field) in [("memory_ttl_max_ms", "memory_ttl_max_ms = 1000"), ("drain_ms", "drain_ms = 10000")] {
-        assert!(SHIPPED.contains(field), "{text}");
+    let shipped: toml::Table = toml::from_str(SHIPPED).expect("the shipped file parses");
+    for (table, fields) in tables() {
+        let named = match table {
+            "" => Some(&shipped),
+            "namespaces" => shipped["namespaces"].as_table().and_then(|spaces| spaces["bin"].as_table()),
+            table => shipped[table].as_table(),
+        };
+        let named = named.expect(table);
+        for field in fields.iter().filter(|field| !optional.contains(&field.as_str())) {
+            assert!(named.contains_key(field), "{table}.{field}");
+        }
     }
+}
+
+/// Every field of the file by its table. From what the parser says when it meets an unknown one, so none is forgotten.
+fn tables() -> Vec<(&'static str, Vec<String>)> {
+    let raw = |text: &str| {
+        let error = toml::from_str::<Raw>(text).expect_err("an unknown field");
+        let (_, known) = error.message().split_once(", expected ").expect("a list");
+        // Every other piece stands in backticks.
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = vec![
+        ("", raw("unknown = 1")),
+        ("limits", raw("[limits]\nunknown = 1")),
+        ("redis", raw("[redis]\nunknown = 1")),
+        ("records", raw("[records]\nunknown = 1")),
+        ("namespaces", raw("[namespaces.bin]\nunknown = 1")),
+    ];
+    assert!(all.iter().all(|(_, fields)| fields.len() > 1));
+    all
 }
 
 #[test]
@@ -47,6 +76,25 @@ fn errors_name_the_field_and_the_file() {
         let error = load(text, token()).expect_err(text).to_string();
         assert!(error.contains(words), "{error}");
         assert!(error.contains("c.toml") || error.contains("/nonexistent"), "{error}");
+    }
+}
+
+#[test]
+fn errors_say_no_value() {
+    for (text, words) in [
+        ("\n\n[limits]\nin_flight = \"hunter2\"", "line 4: in_flight: expected usize"),
+        ("[namespaces.bin]\npolicy = \"hunter2\"", "line 2: policy: expected `lru` or `lfu`"),
+        ("token = \"hunter2\"", "line 1: unknown field `token`"),
+        ("listen = \"hunter2\"", "line 1: "),
+        ("data_dir = hunter2", "line 1: "),
+        ("token_file = \"hunter2", "line 1: "),
+        ("data_dir = \"a\"\n\"hunter2\"", "line 2: "),
+        ("redis = \"redis://:hunter2@host\"", "line 1: redis: expected struct"),
+        ("data_dir = [\"hunter2\"]", "line 1: data_dir: expected"),
+    ] {
+        let error = load(text, token()).expect_err(text).to_string();
+        assert!(error.contains(words) && error.contains("c.toml"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
 

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use crate::problem::{Code, Problem};
-use crate::redis::Unavailable;
 
 /// What OpenMetrics text is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,8 +21,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
     if app.draining.load(Ordering::Relaxed) {
         return Err(Problem::new(Code::NotReady, "Draining: the service was told to stop."));
     }
-    let lost = |Unavailable| Problem::new(Code::NotReady, "The record store does not answer.");
-    app.records.ready().await.map_err(lost)?;
+    app.records.ready().await.map_err(|unready| Problem::new(Code::NotReady, unready.reason()))?;
     Ok("ready\n")
 }
 

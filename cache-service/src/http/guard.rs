@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
+use super::{App, hold};
 use crate::metrics::{Class, Route};
 use crate::problem::{Code, Problem};
 
@@ -21,6 +21,11 @@ impl Trusted {
     /// Whether an authorised request has come.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// The trial is over.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -39,12 +44,13 @@ async fn admit(app: &App, request: Request, next: Next) -> Result<Response, Prob
             return Err(Problem::new(Code::Unauthorized, "Send authorization: Bearer TOKEN with an accepted token."));
         }
         if let Some(trusted) = request.extensions().get::<Trusted>() {
-            trusted.0.store(true, Ordering::Relaxed);
+            trusted.set();
         }
     }
     let overloaded = || Problem::new(Code::Overloaded, "Too many requests are in flight on this node.");
-    let _place = app.in_flight.try_acquire().map_err(|_| overloaded())?;
-    Ok(next.run(request).await)
+    let place = Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| overloaded())?;
+    // An answer that its client does not take is in flight too.
+    Ok(hold(next.run(request).await, place))
 }
 
 fn authorised(app: &App, headers: &HeaderMap) -> bool {

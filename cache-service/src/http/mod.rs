@@ -2,6 +2,7 @@
 
 mod admin;
 mod guard;
+mod held;
 mod lookups;
 mod records;
 
@@ -27,6 +28,7 @@ use crate::secret::Tokens;
 use crate::service::Service;
 
 pub use guard::Trusted;
+pub(crate) use held::hold;
 
 /// What the handlers share.
 pub struct App {
@@ -39,7 +41,7 @@ pub struct App {
     /// Who may call.
     pub tokens: Tokens,
     /// Requests that may still come in.
-    pub in_flight: Semaphore,
+    pub in_flight: Arc<Semaphore>,
     /// How long a body may take.
     pub body_timeout: Duration,
     /// Set when the service is told to stop.

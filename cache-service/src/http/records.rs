@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use decision::lookup::Key;
 use decision::lookup::wire::Record;
+use decision::payment::holds_card_number;
 
 use super::{App, parse_key, read_body};
 use crate::problem::{Code, Problem};
@@ -59,7 +60,11 @@ async fn named(app: &App, body: Body) -> Result<ProcessorName, Problem> {
         || Problem::new(Code::MalformedRequest, "The body is {\"processor\": NAME}, 1 to 64 visible ASCII characters.");
     let body = read_body(app, body, BODY_BYTES_MAX).await?;
     let record: Record = serde_json::from_slice(&body).map_err(|_| wrong())?;
-    record.processor.parse().map_err(|_| wrong())
+    let name: ProcessorName = record.processor.parse().map_err(|_| wrong())?;
+    if holds_card_number(name.as_str().as_bytes()) {
+        return Err(Problem::new(Code::CardNumber, "The name holds what looks like a card number; it is not stored."));
+    }
+    Ok(name)
 }
 
 fn record(status: StatusCode, name: &ProcessorName) -> Response {

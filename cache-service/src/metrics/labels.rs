@@ -120,7 +120,7 @@ label! {
         Invalidate = "invalidate",
         /// Read or write a record.
         Record = "record",
-        /// See whether it is there.
+        /// See whether it may be used; see `redis::probe`.
         Ping = "ping",
     }
 }

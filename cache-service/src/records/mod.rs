@@ -7,7 +7,6 @@
 mod embedded;
 pub mod text;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::redis::{Redis, Unavailable};
 use crate::secret::{Digest, KeySecret};
 use crate::value::ProcessorName;
 
-pub use embedded::{Embedded, EmbeddedError};
+pub use embedded::{Embedded, EmbeddedError, RecordFile};
 
 /// What writing a pin found.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +50,38 @@ pub enum Claimed {
     Held(ProcessorName),
 }
 
+/// Why records can be neither read nor written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// Redis does not answer in time.
+    Silent,
+    /// Redis answers a small write with an error.
+    NoWrites,
+    /// The keys in Redis are hashed under another secret.
+    ForeignSecret,
+    /// Redis may throw records away.
+    Evicts,
+    /// The record file cannot be written.
+    File,
+}
+
+impl Unready {
+    /// What to change, in a sentence.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Silent => "The record store does not answer.",
+            Self::NoWrites => {
+                "Redis refuses a small write or INFO: it is a replica, its memory or disk is full, or an ACL forbids it."
+            }
+            Self::ForeignSecret => {
+                "The keys in this Redis are hashed under another secret: set the same CACHE_KEY_SECRET."
+            }
+            Self::Evicts => "Redis may evict records: set maxmemory-policy to noeviction, or maxmemory to 0.",
+            Self::File => "The record file cannot be written; the log says why.",
+        }
+    }
+}
+
 /// The record store.
 pub struct Records {
     store: Store,
@@ -74,16 +105,11 @@ impl Records {
         Self { store, secret, pin_ttl, claim_ttl, metrics }
     }
 
-    /// Opens the embedded store in the directory.
-    pub fn embedded(data_dir: &Path, deadline: Duration) -> Result<Store, EmbeddedError> {
-        Embedded::open(&data_dir.join(Embedded::FILE), deadline).map(Store::Embedded)
-    }
-
     /// Whether records can be read and written now.
-    pub async fn ready(&self) -> Result<(), Unavailable> {
+    pub async fn ready(&self) -> Result<(), Unready> {
         match &self.store {
-            Store::Redis(redis) => redis.ping().await,
-            Store::Embedded(file) => file.ready().await,
+            Store::Redis(redis) => redis.prove().await,
+            Store::Embedded(file) => file.ready().await.map_err(|Unavailable| Unready::File),
         }
     }
 

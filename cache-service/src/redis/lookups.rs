@@ -114,7 +114,7 @@ impl Redis {
             )?;
             Ok((value.0, left_ms, Marks { entity: value.1.unwrap_or(0), key: key.unwrap_or(0) }))
         };
-        let (value, left_ms, marks) = self.call(Operation::Find, self.lookup_deadline, run).await?;
+        let (value, left_ms, marks) = self.call(Operation::Find, run).await?;
         let stored = value.and_then(|bytes| envelope::decode(&address.key, bytes));
         // A negative time says that there is none, or no value.
         let left = u64::try_from(left_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
@@ -149,7 +149,7 @@ impl Redis {
             let fresh = kept == 1 && stored.marks.key >= key.unwrap_or(0);
             Ok(if fresh { Storing::Stored } else { Storing::Outdated })
         };
-        self.call(Operation::Store, self.lookup_deadline, run).await
+        self.call(Operation::Store, run).await
     }
 
     /// Deletes the plain value under the key, and invalidates every value of which it is the key or the entity. Values
@@ -162,8 +162,7 @@ impl Redis {
             script.key(plain.value_key()).key(generation_key(key)).arg(remembered);
             script.invoke_async::<()>(&mut connection).await
         };
-        // It stands before the answer of a follow-up, not of a look-up: the longer deadline.
-        self.call(Operation::Invalidate, self.record_deadline, run).await
+        self.call(Operation::Invalidate, run).await
     }
 }
 

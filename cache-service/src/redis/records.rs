@@ -51,7 +51,7 @@ impl Redis {
             script.arg(text::one(digest, name)).arg(text::ambiguous(digest)).arg(millis(ttl));
             script.invoke_async::<Option<String>>(&mut connection).await
         };
-        let held = self.call(Operation::Record, self.record_deadline, run).await?;
+        let held = self.call(Operation::Record, run).await?;
         match text::read(digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Pinned::Created),
             Pin::At(held) if held == *name => Ok(Pinned::Same),
@@ -66,7 +66,7 @@ impl Redis {
             get.arg(record_key(Kind::Pin, digest));
             get.query_async::<Option<String>>(&mut connection).await
         };
-        let held = self.call(Operation::Record, self.record_deadline, run).await?;
+        let held = self.call(Operation::Record, run).await?;
         text::read(digest, held.as_deref()).ok_or(Unavailable)
     }
 
@@ -77,7 +77,7 @@ impl Redis {
             script.key(record_key(Kind::Claim, digest)).arg(text::one(digest, name)).arg(millis(ttl));
             script.invoke_async::<Option<String>>(&mut connection).await
         };
-        let held = self.call(Operation::Record, self.record_deadline, run).await?;
+        let held = self.call(Operation::Record, run).await?;
         match text::read(digest, held.as_deref()).ok_or(Unavailable)? {
             Pin::Absent => Ok(Claimed::New),
             Pin::At(holder) => Ok(Claimed::Held(holder)),

@@ -210,7 +210,15 @@ async fn a_card_number_is_refused(w: World) {
     let (api, path) = (w.api(), bin_path("a"));
     let put = api.put(&path, br#"{"number":"4111 1111 1111 1111"}"#).await;
     assert_eq!((put.status.as_u16(), put.problem().as_str()), (422, "card_number"));
+    let (card, ttl) = ("4111111111111111", ("switchyard-ttl-ms", "60000"));
+    for header in [("switchyard-processor", card), ("content-type", card)] {
+        assert_eq!(api.send(Method::PUT, &path, &[ttl, header], b"x").await.problem(), "card_number", "{header:?}");
+    }
     assert_eq!(api.get(&path).await.status, 404);
+    for path in [pin_path("a"), claim_path("a")] {
+        assert_eq!(api.record(&path, card).await.problem(), "card_number", "{path}");
+    }
+    assert_eq!(api.get(&pin_path("a")).await.problem(), "no_pin");
 }
 
 async fn too_large_a_value_is_refused(w: World) {
@@ -286,7 +294,7 @@ async fn metrics_count_what_happened(w: World) {
     assert_eq!(w.node.metric(line).await, 1.0);
     assert_eq!(w.node.metric("cache_lookups_total{namespace=\"bin\",result=\"hit_memory\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_stores_total{namespace=\"bin\",result=\"stored\"}").await, 1.0);
-    assert_eq!(w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await, 5.0 + 32.0 + 64.0);
+    assert_eq!(w.node.metric("cache_memory_bytes{namespace=\"bin\"}").await, 5.0 + 32.0 + 700.0);
     assert_eq!(w.node.metric("cache_memory_entries{namespace=\"bin\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_records_total{kind=\"pin\",result=\"created\"}").await, 1.0);
     assert_eq!(w.node.metric("cache_requests_total{route=\"lookup\",status=\"2xx\"}").await, 2.0);

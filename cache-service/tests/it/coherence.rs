@@ -66,7 +66,7 @@ async fn load_often(api: &Api, path: &str, truth: &Truth) -> u32 {
     hits
 }
 
-fn connection(w: &World) -> redis::Connection {
+pub(crate) fn connection(w: &World) -> redis::Connection {
     let url = w.redis.as_ref().expect("a Redis").url();
     redis::Client::open(url).expect("client").get_connection().expect("connection")
 }
@@ -114,6 +114,10 @@ async fn a_load_of_long_ago_is_not_stored() {
     let aged = |minutes: u64| format!("{rest}.{:x}", at_ms - minutes * 60_000);
     assert_eq!(api.put_of(&path, &payment, &aged(11), b"x").await.problem(), "fence_outdated");
     assert_eq!(api.put_of(&path, &payment, &aged(9), b"x").await.status, 204);
+    // One from the future would be good for ever.
+    let ahead = |minutes: u64| format!("{rest}.{:x}", at_ms + minutes * 60_000);
+    assert_eq!(api.put_of(&path, &payment, &ahead(12), b"x").await.problem(), "fence_outdated");
+    assert_eq!(api.put_of(&path, &payment, &ahead(4), b"x").await.status, 204);
 }
 
 #[tokio::test]

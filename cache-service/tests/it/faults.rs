@@ -139,6 +139,18 @@ async fn an_invalidation_at_one_node_is_seen_at_another_in_time() {
 }
 
 #[tokio::test]
+async fn a_deletion_of_a_plain_value_is_seen_at_another_node_in_time() {
+    let world = World::redis("memory_ttl_max_plain_ms = 300").await;
+    let second = world.second_node().await;
+    let path = bin_path("a");
+    assert_eq!(world.api().put(&path, b"1").await.status, 204);
+    assert_eq!(second.api.get(&path).await.status, 200);
+    assert_eq!(world.api().delete(&path).await.status, 204);
+    assert_eq!(world.api().get(&path).await.status, 404, "at once where it was made");
+    until("the other node asks again", async || second.api.get(&path).await.status == 404).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_falls_silent_is_replaced() {
     let redis = RedisServer::start();
     let path = TcpPath::to(redis.socket()).await;
@@ -153,4 +165,27 @@ async fn a_connection_that_falls_silent_is_replaced() {
         // The client never sees the connection break: the watchdog must.
         healed(&world).await;
     }
+}
+
+#[tokio::test]
+async fn look_ups_that_are_too_late_do_not_shut_out_claims() {
+    let redis = RedisServer::start();
+    let path = TcpPath::to(redis.socket()).await;
+    let deadlines = "[redis]\nlookup_deadline_ms = 40\nrecord_deadline_ms = 5000\n";
+    let world = World::on(redis.over(path.at), deadlines).await;
+    let api = world.api();
+    until("pinned", async || api.record(&pin_path("a"), "acquirer-a").await.status.is_success()).await;
+    path.delay(Duration::from_millis(80));
+    for round in 0..3 {
+        for n in 0..12 {
+            assert_eq!(api.get(&bin_path(&format!("{round}-{n}"))).await.problem(), "miss");
+        }
+        let claim = api.record(&claim_path(&round.to_string()), "acquirer-a").await;
+        assert_eq!(claim.status, 201, "{claim:?}");
+        assert_eq!(api.delete(&status_path("payment")).await.status, 204);
+    }
+    let skipped = "cache_redis_failures_total{operation=\"find\",failure=\"skipped\"}";
+    assert!(world.node.metric(skipped).await > 0.0, "look-ups are shut out themselves");
+    path.delay(Duration::ZERO);
+    healed(&world).await;
 }

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -103,11 +107,101 @@ async fn more_requests_than_allowed_are_turned_away() {
 }
 
 #[tokio::test]
-async fn more_connections_than_allowed_wait() {
-    let world = World::embedded("[limits]\nconnections = 2\nhead_timeout_ms = 300").await;
-    let _idle = [connect(&world).await, connect(&world).await];
-    // It is served once a place is free: when the idle ones are cut off.
+async fn silent_connections_do_not_starve_the_admin_listener() {
+    let world = World::embedded("[limits]\nhead_timeout_ms = 60000\nidle_timeout_ms = 60000").await;
+    let at = world.node.admin_at;
+    let mut silent = Vec::new();
+    // One more than there are places waits, and all of them are silent.
+    for _ in 0..65 {
+        silent.push(TcpStream::connect(at).await.expect("connected"));
+    }
     let began = Instant::now();
-    assert_eq!(Api::new(world.node.at).get(&bin_path("a")).await.status, 404);
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert_eq!(Api::new(at).get("/healthz").await.status, 200);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_cut_off() {
+    let world = World::embedded("[limits]\nwrite_timeout_ms = 300\nin_flight = 1").await;
+    assert_eq!(world.api().put(&bin_path("a"), &vec![b'x'; 65_536]).await.status, 204);
+    let mut stream = connect(&world).await;
+    let request = format!("GET {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n", bin_path("a"));
+    // 64 MiB of answers: more than the sockets hold. Then it is cut off, and writing more fails.
+    let flood = async {
+        while stream.write_all(request.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), flood).await.expect("cut off");
+    until("its place is free", async || world.api().get(&bin_path("a")).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn an_http2_client_that_opens_no_window_is_cut_off_and_holds_its_place_until_then() {
+    let world = World::embedded("[limits]\nwrite_timeout_ms = 1000\nin_flight = 1").await;
+    assert_eq!(world.api().put(&bin_path("a"), b"x").await.status, 204);
+    let (mut sender, connection) = http2(&world, 0).await;
+    let ended = tokio::spawn(connection);
+    let answer = sender.send_request(get("a")).await.expect("a head");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(world.api().get(&bin_path("a")).await.problem(), "overloaded");
+    let _ = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("cut off");
+    until("its place is free", async || world.api().get(&bin_path("a")).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn an_unused_http2_connection_is_closed() {
+    let world = World::embedded("[limits]\nidle_timeout_ms = 300").await;
+    let (mut sender, connection) = http2(&world, 65_535).await;
+    let ended = tokio::spawn(connection);
+    for _ in 0..2 {
+        assert_eq!(sender.send_request(get("a")).await.expect("an answer").status(), 404);
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("closed").expect("no panic");
+    ended.expect("in order");
+}
+
+type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+/// An HTTP/2 connection whose streams have this window.
+async fn http2(world: &World, window: u32) -> (Http2, impl Future<Output = hyper::Result<()>> + Send + use<>) {
+    let stream = TokioIo::new(connect(world).await);
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window);
+    builder.handshake(stream).await.expect("spoken")
+}
+
+fn get(name: &str) -> Request<Empty<Bytes>> {
+    let request = Request::get(format!("http://a{}", bin_path(name)));
+    request.header("authorization", format!("Bearer {TOKEN}")).body(Empty::new()).expect("a request")
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait() {
+    let world = World::embedded("[limits]\nconnections = 2").await;
+    // Each takes its place when it is served; these two keep theirs until they are dropped.
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect(&world).await;
+        ask(&mut stream).await;
+        answered(&mut stream).await;
+        held.push(stream);
+    }
+    let mut third = connect(&world).await;
+    ask(&mut third).await;
+    let early = tokio::time::timeout(Duration::from_millis(500), answered(&mut third)).await;
+    assert!(early.is_err(), "served beside the two that are allowed");
+    held.pop();
+    tokio::time::timeout(Duration::from_secs(10), answered(&mut third)).await.expect("served once a place is free");
+}
+
+async fn ask(stream: &mut TcpStream) {
+    let request = format!("GET {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n", bin_path("a"));
+    stream.write_all(request.as_bytes()).await.expect("sent");
+}
+
+async fn answered(stream: &mut TcpStream) {
+    let mut buffer = [0; 4_096];
+    let len = stream.read(&mut buffer).await.expect("answered");
+    assert!(buffer[..len].starts_with(b"HTTP/1.1 404"));
 }

@@ -5,6 +5,7 @@ mod canary;
 mod client;
 mod coherence;
 mod faults;
+mod fitness;
 mod limits;
 mod process;
 mod records;

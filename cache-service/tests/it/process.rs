@@ -74,7 +74,11 @@ impl Drop for Running {
 fn output(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stderr, stdout } = command.output().expect("ran");
     assert!(stdout.is_empty());
-    (status.code(), String::from_utf8(stderr).expect("text"))
+    let log = String::from_utf8(stderr).expect("text");
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    }
+    (status.code(), log)
 }
 
 #[tokio::test]
@@ -156,6 +160,29 @@ fn two_programs_do_not_share_a_directory() {
     let _first = Running::start(program(dir.path()));
     let (code, error) = output(&mut program(dir.path()));
     assert!(code == Some(1) && error.contains("in use by another process"), "{error}");
+}
+
+#[tokio::test]
+async fn records_are_not_used_under_another_secret() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let running = Running::start(program(dir.path()));
+    assert_eq!(Api::new(running.at).record(&pin_path("a"), "acquirer-a").await.status, 201);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0, Some(0));
+    let (code, error) = output(program(dir.path()).env("CACHE_KEY_SECRET", "another-key-secret"));
+    assert!(code == Some(1) && error.contains("another key secret") && error.contains("records.redb"), "{error}");
+    // One that is lost is not made anew, nor is one that is cut off taken.
+    let (kept, aside) = (dir.path().join("key-secret"), dir.path().join("aside"));
+    std::fs::rename(&kept, &aside).expect("moved");
+    let (code, error) = output(&mut program(dir.path()));
+    assert!(code == Some(1) && error.contains("key-secret") && error.contains("records.redb"), "{error}");
+    assert!(!kept.exists());
+    std::fs::write(&kept, "").expect("written");
+    let (code, error) = output(&mut program(dir.path()));
+    assert!(code == Some(1) && error.contains("key-secret"), "{error}");
+    std::fs::rename(&aside, &kept).expect("moved");
+    let again = Running::start(program(dir.path()));
+    assert_eq!(Api::new(again.at).get(&pin_path("a")).await.processor(), "acquirer-a");
 }
 
 #[test]

@@ -23,19 +23,25 @@ pub(crate) struct Node {
     pub(crate) api: Api,
     pub(crate) admin: Api,
     pub(crate) at: SocketAddr,
+    pub(crate) admin_at: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     done: JoinHandle<()>,
 }
 
 impl Node {
     pub(crate) async fn start(toml: &str, data_dir: &Path, redis: Option<&RedisServer>) -> Self {
+        Self::start_with(toml, data_dir, redis, KEY_SECRET).await
+    }
+
+    /// With another secret where there is a Redis.
+    pub(crate) async fn start_with(toml: &str, data_dir: &Path, redis: Option<&RedisServer>, secret: &str) -> Self {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), toml).expect("written");
         let overrides =
             Overrides { port: Some(0), admin_port: Some(0), data_dir: Some(data_dir.to_owned()), ..Default::default() };
         let secrets = Secrets {
             token: Some(TOKEN.to_owned()),
-            key_secret: redis.map(|_| KEY_SECRET.to_owned()),
+            key_secret: redis.map(|_| secret.to_owned()),
             redis_url: redis.map(RedisServer::url),
         };
         let config = Config::load(Some(file.path()), overrides, secrets).expect("a configuration");
@@ -49,7 +55,7 @@ impl Node {
             };
             cache_service::run(listeners, config, stopped).await.expect("started");
         });
-        Self { api: Api::new(at), admin: Api::new(admin), at, stop: Some(stop), done }
+        Self { api: Api::new(at), admin: Api::new(admin), at, admin_at: admin, stop: Some(stop), done }
     }
 
     /// Stops it and waits for its end.
@@ -114,6 +120,11 @@ impl World {
     /// Another node on the same Redis.
     pub(crate) async fn second_node(&self) -> Node {
         Node::start(&self.toml, self.dir.path(), self.redis.as_ref()).await
+    }
+
+    /// Another node on the same Redis that was given the wrong secret.
+    pub(crate) async fn foreign_node(&self) -> Node {
+        Node::start_with(&self.toml, self.dir.path(), self.redis.as_ref(), "another-key-secret").await
     }
 
     /// The same node after an orderly end.
