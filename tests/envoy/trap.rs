@@ -79,6 +79,15 @@ async fn a_worker_whose_filter_trapped_works_again_within_a_second() {
     assert_eq!((replayed.status, by(&replayed), id(&replayed)), (201, taker, payment));
 }
 
+/// Card-range look-ups that reached a processor.
+async fn bins(stack: &Stack) -> u64 {
+    let mut sum = 0;
+    for acquirer in Acquirer::ALL {
+        sum += stack.processor(acquirer).status().await.unwrap().counts.bins;
+    }
+    sum
+}
+
 /// What was said of requests that one trap met.
 struct Met {
     charge: Answer,
@@ -95,8 +104,9 @@ async fn trap_in_flight(stack: &Stack) -> Met {
     let charge = async { send(stack, charge()).await };
     let look_up = async { send(stack, shop(Request::get("/v1/bins/424242"))).await };
     let trap = async {
-        let at_its_processor = async || (rows(stack).await == 1).then_some(());
-        eventually("the charge is at its processor", Duration::from_secs(3), at_its_processor).await.unwrap();
+        // Both, or the look-up would still be held for the cache-service, and a held stream waits for the idle time-out.
+        let at_their_processors = async || (rows(stack).await == 1 && bins(stack).await == 1).then_some(());
+        eventually("both are at their processors", Duration::from_secs(3), at_their_processors).await.unwrap();
         send(stack, super::charge().header(TRAP.0, TRAP.1)).await
     };
     let (charge, look_up, trapped) = tokio::join!(charge, look_up, trap);
