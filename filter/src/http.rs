@@ -124,8 +124,10 @@ impl Context for Http {
     }
 
     fn on_done(&mut self) -> bool {
+        // Why the stream ended matters only where something was still awaited.
+        let ending = if self.exchange.is_closed() { Ending::Quiet } else { ending() };
         let now = host::now();
-        self.worker.decide(|router| self.exchange.on_done(router, ending(), now));
+        self.worker.decide(|router| self.exchange.on_done(router, ending, now));
         self.worker.drain_facts();
         true
     }
@@ -161,6 +163,9 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if self.exchange.is_closed() {
+            return Action::Continue;
+        }
         let lines = host::headers(Map::Response);
         let headers = Headers::new(&lines);
         #[cfg(feature = "trap")]

@@ -178,6 +178,11 @@ impl Exchange {
         }
     }
 
+    /// Is nothing left to decide? The shell may then spare itself the rest of the events, all but [`Self::on_done`].
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
     /// The request's body that [`Step::ReadBody`] asked for.
     pub fn on_request_body(&mut self, router: &mut Router, body: Body<'_>, now: Now) -> Step {
         match std::mem::replace(&mut self.state, State::Closed) {
