@@ -27,7 +27,7 @@ impl Kind {
 }
 
 /// A path with at most one parameter, such as `/v1/payments/{payment}/capture`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     segments: Vec<Segment>,
 }

@@ -31,6 +31,8 @@ pub enum Reason {
     KeyMissing,
     /// The idempotency key is not one.
     KeyMalformed,
+    /// Nobody said who calls.
+    TenantMissing,
     /// The tenant's header stands twice, or is too long.
     TenantMalformed,
     /// The payment's id in the path is not one.
@@ -53,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics, documents and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BodyMissing,
         Self::BodyMalformed,
         Self::BodyTooLarge,
@@ -67,6 +69,7 @@ impl Reason {
         Self::MerchantMalformed,
         Self::KeyMissing,
         Self::KeyMalformed,
+        Self::TenantMissing,
         Self::TenantMalformed,
         Self::PaymentIdMalformed,
         Self::NoProcessor,
@@ -130,6 +133,9 @@ impl Reason {
                 400,
                 "The idempotency key is one header of 1 to 255 visible ASCII characters. Nothing was sent.",
             ),
+            Self::TenantMissing => {
+                ("tenant_missing", 401, "The header that names the caller is missing. Nothing was sent.")
+            }
             Self::TenantMalformed => (
                 "tenant_malformed",
                 400,

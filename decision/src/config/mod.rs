@@ -24,8 +24,8 @@ pub struct Config {
     pub route_header: String,
     /// Do answers carry `x-switchyard-*` and `x-cache`?
     pub answer_headers: AnswerHeaders,
-    /// The header that names the caller, lower case; without one every caller is the same nobody.
-    pub tenant_header: Option<String>,
+    /// What names the caller; without it every caller is the same nobody.
+    pub tenant: Option<TenantHeader>,
     /// Bytes of a request body.
     pub request_body_bytes: usize,
     /// Bytes of an answer that is held to be read.
@@ -55,6 +55,15 @@ pub enum AnswerHeaders {
     Show,
     /// They do not.
     Hide,
+}
+
+/// The header that names the caller.
+#[derive(Clone, Debug)]
+pub struct TenantHeader {
+    /// Lower case.
+    pub header: String,
+    /// May it be absent or empty? Callers without a name are one anonymous tenant: they share keys and pins.
+    pub presence: Presence,
 }
 
 /// A processor.

@@ -41,6 +41,7 @@ pub(super) enum AnswerHeaders {
 #[serde(deny_unknown_fields)]
 pub(super) struct Tenant {
     pub(super) header: String,
+    pub(super) presence: Option<Presence>,
 }
 
 #[derive(Debug, Default, Deserialize)]

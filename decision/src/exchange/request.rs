@@ -1,7 +1,7 @@
 //! Which operation a request is, and who makes it.
 
 use super::head::{Edit, Headers, Repeated};
-use crate::config::Config;
+use crate::config::{Config, Presence, TenantHeader};
 use crate::operation::{Kind, Match, OperationId};
 use crate::reason::Reason;
 
@@ -62,10 +62,12 @@ pub(super) fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
 }
 
 pub(super) fn tenant(config: &Config, headers: Headers<'_>) -> Result<Tenant, Reason> {
-    let Some(name) = &config.tenant_header else { return Ok(None) };
-    match headers.only(name.as_bytes()) {
-        Ok(Some(value)) if value.len() > TENANT_LEN_MAX => Err(Reason::TenantMalformed),
-        Ok(value) => Ok(value.filter(|v| !v.is_empty()).map(<[u8]>::to_vec)),
-        Err(Repeated) => Err(Reason::TenantMalformed),
+    let Some(TenantHeader { header, presence }) = &config.tenant else { return Ok(None) };
+    let value = headers.only(header.as_bytes()).map_err(|Repeated| Reason::TenantMalformed)?;
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) if value.len() > TENANT_LEN_MAX => Err(Reason::TenantMalformed),
+        Some(value) => Ok(Some(value.to_vec())),
+        None if *presence == Presence::Required => Err(Reason::TenantMissing),
+        None => Ok(None),
     }
 }

@@ -342,3 +342,17 @@ fn a_silent_cache_service_is_left_alone_for_a_moment() {
     drive.answer(Answer::Claimed(Claim::Fresh, "a".to_owned()));
     assert!(matches!(drive.again().charge(CHARGE, Some("l")), Step::Ask(_)));
 }
+
+#[test]
+fn where_a_caller_must_be_named_nobody_is_let_in() {
+    let mut json = crate::fixture::document();
+    json["tenant"] = serde_json::json!({"header": "Authorization"});
+    let config = decision::config::Config::parse(json.to_string().as_bytes()).unwrap();
+    let mut drive = Drive::of(config);
+    for (method, path) in [("POST", "/v1/payments"), ("POST", "/v1/payments/p/capture"), ("GET", "/v1/payments/p")] {
+        for headers in [&[("content-type", &b"application/json"[..])][..], &[("authorization", b"")]] {
+            assert_eq!(refused(drive.again().request(method, path, headers, Ends::Later)), (401, "tenant_missing"));
+        }
+    }
+    assert!(matches!(drive.again().request("GET", "/other", &[], Ends::Here), Step::Pass(_)), "not ours");
+}

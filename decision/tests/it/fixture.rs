@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Three processors, weights 3:2:1, and every kind of operation.
 pub(crate) fn document() -> Value {
     json!({
-        "tenant": {"header": "authorization"},
+        "tenant": {"header": "authorization", "presence": "optional"},
         "limits": {"request_body_bytes": 4096, "answer_body_bytes": 2048},
         "breaker": {"consecutive_failures": 3, "open_ms": 1000, "open_ms_max": 8000},
         "fields": {
@@ -43,7 +43,7 @@ pub(crate) fn document() -> Value {
             {"name": "capture", "kind": "follow_up", "method": "POST", "path": "/v1/payments/{payment}/capture",
              "invalidates": "payment_status"},
             {"name": "void", "kind": "follow_up", "method": "POST", "path": "/v1/payments/{payment}/void",
-             "when_open": "refuse"},
+             "when_open": "refuse", "invalidates": "payment_status"},
             {"name": "status", "kind": "lookup", "method": "GET", "path": "/v1/payments/{payment}",
              "lookup": {"namespace": "payment_status", "shared": "tenant", "ttl_ms": 60000, "vary": ["accept"]}},
             {"name": "bin", "kind": "lookup", "method": "GET", "path": "/v1/bins/{bin}",

@@ -6,7 +6,7 @@ mod values;
 
 use std::collections::BTreeSet;
 
-use super::{AnswerHeaders, Config, ConfigError, Presence, Processor, SameKey, defaults, raw};
+use super::{AnswerHeaders, Config, ConfigError, Presence, Processor, SameKey, TenantHeader, defaults, raw};
 use crate::breaker;
 use crate::operation::PoolId;
 use crate::payment::{Fields, Profile};
@@ -62,10 +62,20 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         list.push(Rule { name: rule.name, conditions, pool: PoolId(pools.len().saturating_sub(1)) });
     }
 
-    let tenant_header = match tenant {
-        Some(tenant) => Some(header_name("tenant.header", &tenant.header)?),
+    let tenant = match tenant {
+        Some(tenant) => Some(TenantHeader {
+            header: header_name("tenant.header", &tenant.header)?,
+            presence: match tenant.presence {
+                Some(raw::Presence::Optional) => Presence::Optional,
+                Some(raw::Presence::Required) | None => Presence::Required,
+            },
+        }),
         None => None,
     };
+    if tenant.is_none() {
+        operations::need_no_tenant(&operations)?;
+    }
+    rules::reachable(&list, &fields.merchant, &fields.card_number)?;
     let route_header = match route_header {
         Some(header) => header_name("route_header", &header)?,
         None => defaults::ROUTE_HEADER.to_owned(),
@@ -76,7 +86,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
             Some(raw::AnswerHeaders::Hide) => AnswerHeaders::Hide,
             Some(raw::AnswerHeaders::Show) | None => AnswerHeaders::Show,
         },
-        tenant_header,
+        tenant,
         request_body_bytes: size(
             "limits.request_body_bytes",
             limits.request_body_bytes,

@@ -28,11 +28,33 @@ pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
     Ok(all)
 }
 
+/// Without a tenant's name nothing can be kept for one.
+pub(super) fn need_no_tenant(all: &[Operation]) -> Result<()> {
+    let of_tenant = |o: &Operation| matches!(&o.detail, Detail::Lookup(l) if l.shared == Shared::Tenant);
+    match all.iter().position(of_tenant) {
+        Some(at) => wrong(format!("operations[{at}].lookup.shared"), "tenant needs tenant.header, which is not given"),
+        None => Ok(()),
+    }
+}
+
 /// What one operation says of another must be so.
 fn consistent(all: &[Operation]) -> Result<()> {
     let lookups = || all.iter().filter_map(|o| if let Detail::Lookup(l) = &o.detail { Some((o, l)) } else { None });
     for (i, operation) in all.iter().enumerate() {
+        let same = |o: &&Operation| o.method == operation.method && o.path == operation.path;
+        if let Some(earlier) = all.iter().take(i).find(same) {
+            let message = format!("{} has the same method and path, and comes first", earlier.name);
+            return wrong(format!("operations[{i}].path"), message);
+        }
         match &operation.detail {
+            Detail::FollowUp { invalidates: None, .. } => {
+                let reads =
+                    |(o, l): &(&Operation, &Lookup)| l.shared == Shared::Tenant && o.path.same_subject(&operation.path);
+                if let Some((reader, lookup)) = lookups().find(reads) {
+                    let message = format!("{} would stay what it was: say {}", reader.name, lookup.namespace);
+                    return wrong(format!("operations[{i}].invalidates"), message);
+                }
+            }
             Detail::FollowUp { invalidates: Some(namespace), .. }
                 if !lookups().any(|(_, l)| l.namespace == *namespace && l.shared == Shared::Tenant) =>
             {

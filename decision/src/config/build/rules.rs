@@ -8,7 +8,7 @@ use crate::balance::{Member, Policy};
 use crate::config::{Pool, Processor, raw};
 use crate::payment::Amount;
 use crate::processor::ProcessorId;
-use crate::rules::Condition;
+use crate::rules::{Condition, Rule};
 
 pub(super) fn conditions(path: &str, when: raw::When, headers: &mut Vec<String>) -> Result<Vec<Condition>> {
     let raw::When { amount, currency, bin_prefix, merchant, header } = when;
@@ -53,6 +53,28 @@ pub(super) fn conditions(path: &str, when: raw::When, headers: &mut Vec<String>)
         all.push(Condition::Header { slot, values: values.into_iter().map(String::into_bytes).collect() });
     }
     Ok(all)
+}
+
+/// Can every rule hold, and does none hide those after it?
+pub(super) fn reachable(list: &[Rule], merchant: &[String], card_number: &[String]) -> Result<()> {
+    for (i, rule) in list.iter().enumerate() {
+        let path = format!("rules[{i}]");
+        if list.iter().take(i).any(|earlier| earlier.name == rule.name) {
+            return wrong(format!("{path}.name"), format!("{:?} is there already", rule.name));
+        }
+        if rule.conditions.is_empty() && i.saturating_add(1) < list.len() {
+            return wrong(format!("{path}.when"), "without a condition it always holds: the rules after it never do");
+        }
+        for condition in &rule.conditions {
+            let missing = match condition {
+                Condition::Merchant(_) if merchant.is_empty() => "merchant",
+                Condition::BinPrefix(_) if card_number.is_empty() => "card_number",
+                _ => continue,
+            };
+            return wrong(format!("{path}.when"), format!("it can never hold: fields.{missing} is not given"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn pool(path: &str, raw: raw::Pool, processors: &[Processor]) -> Result<Pool> {
