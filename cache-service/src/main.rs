@@ -74,6 +74,8 @@ fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let config = Config::load(arguments.config.as_deref(), overrides, secrets)?;
     let filter = filter(&arguments.log)?;
     if arguments.check {
+        let what = arguments.config.as_deref().map_or("the environment".into(), std::path::Path::to_string_lossy);
+        println!("{what}: valid");
         return Ok(());
     }
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();

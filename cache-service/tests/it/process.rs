@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -73,7 +74,9 @@ impl Drop for Running {
 
 fn output(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stderr, stdout } = command.output().expect("ran");
-    assert!(stdout.is_empty());
+    // A line for the supervisor, or the verdict of --check: only where all is well.
+    let said = String::from_utf8(stdout).expect("text");
+    assert_eq!(said.ends_with("cache-service.toml: valid\n"), status.success(), "{said}");
     let log = String::from_utf8(stderr).expect("text");
     for line in log.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -124,6 +127,8 @@ async fn a_request_in_flight_ends_before_it_does() {
     assert_eq!(running.end().0, Some(0));
     let again = Running::start(program(dir.path()));
     assert_eq!(Api::new(again.at).get(&pin_path("a")).await.processor(), "acquirer-a");
+    let mode = std::fs::metadata(dir.path().join("records.redb")).expect("file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -47,7 +48,12 @@ impl RecordFile {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
         let at = path.to_owned();
-        let opener = move |make| if make { Database::create(&at) } else { Database::open(&at) };
+        let opener = move |make| {
+            let database = if make { Database::create(&at) } else { Database::open(&at) }?;
+            // Which payment is where is nobody else's to read.
+            fs::set_permissions(&at, fs::Permissions::from_mode(0o600)).map_err(redb::StorageError::from)?;
+            Ok(database)
+        };
         let file = Self::open_by(path, Box::new(opener))?;
         // The name must last as the content does.
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
