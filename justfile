@@ -46,7 +46,7 @@ lint:
 fmt:
     cargo fmt --all
 
-# Replay one simulated day of workers, processors and faults, from its seed
+# Replay one simulated run of workers, processors and faults, from its seed
 sim seed="1":
     SIM_SEED={{ quote(seed) }} cargo test -q -p decision --test it sim::replay -- --nocapture --exact
 

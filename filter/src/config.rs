@@ -51,7 +51,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<(Option<CacheService>, Config), Confi
     let wrong = |path: &str, message: String| ConfigError { path: path.to_owned(), message };
     let document: Document<'_> = serde_json::from_slice(json).map_err(|e| wrong(".", e.to_string()))?;
     let routing = Config::parse(document.routing.get().as_bytes())
-        .map_err(|e| wrong(&format!("routing.{}", e.path), e.message))?;
+        .map_err(|e| wrong(format!("routing.{}", e.path).trim_end_matches('.'), e.message))?;
     let Some(raw) = document.cache_service else {
         return match routing.needs_records() {
             Some(path) => Err(wrong(&format!("routing.{path}"), "needs cache_service: it claims or pins".to_owned())),
@@ -62,7 +62,10 @@ pub(crate) fn parse(json: &[u8]) -> Result<(Option<CacheService>, Config), Confi
         return Err(wrong("cache_service.cluster", "the name of a cluster".to_owned()));
     }
     let token = host::environment(&raw.token_env).filter(|t| !t.is_empty()).ok_or_else(|| {
-        let message = format!("the VM has no environment variable {}: list it in host_env_keys", raw.token_env);
+        let message = format!(
+            "{} is unset or empty: set it in the proxy's environment, and list it in host_env_keys",
+            raw.token_env
+        );
         wrong("cache_service.token_env", message)
     })?;
     let timeout = |field: &str, given: Option<u64>, default: u64| match given.unwrap_or(default) {

@@ -60,12 +60,15 @@ impl Worker {
     pub(crate) fn drain_facts(&self) {
         while let Some(fact) = self.decide(Router::poll_fact) {
             let changed = match fact {
-                Fact::Breaker(id, transition) => Some((self.metrics.processor(id), transition)),
-                Fact::Store(store, transition) => Some((store.as_str(), transition)),
+                Fact::Breaker(id, transition) => Some(("processor", self.metrics.processor(id), transition)),
+                Fact::Store(store, transition) => Some(("cache-service", store.as_str(), transition)),
                 _ => None,
             };
-            if let Some((name, transition)) = changed {
-                host::log(LogLevel::Warn, &format!("breaker of {name} is {}", metrics::state(transition)));
+            if let Some((what, name, transition)) = changed {
+                host::log(
+                    LogLevel::Warn,
+                    &format!("switchyard: {what} {name}: breaker {}", metrics::state(transition)),
+                );
             }
             self.metrics.count(fact);
         }

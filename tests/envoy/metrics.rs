@@ -114,8 +114,10 @@ async fn counters_have_labels_and_nothing_shows_a_client() {
     let log = stack.dir().join("envoy.log");
     eventually("the access log is written", Duration::from_secs(15), async || {
         let text = std::fs::read_to_string(&log).unwrap();
-        (text.contains("cache_hit") && text.contains("pin_missing") && text.contains("breaker of acquirer-a"))
-            .then_some(())
+        (text.contains("cache_hit")
+            && text.contains("pin_missing")
+            && text.contains("processor acquirer-a: breaker open"))
+        .then_some(())
     })
     .await
     .unwrap();

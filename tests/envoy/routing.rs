@@ -204,3 +204,16 @@ async fn what_a_client_says_to_the_proxy_itself_does_nothing() {
     assert_eq!(ledgers(&stack).await.iter().flatten().count(), before + 1);
     assert_ledgers(&stack, report.labels.keys()).await;
 }
+
+#[tokio::test]
+async fn round_robin_leaves_the_weights_aside() {
+    let mut plan = plan();
+    plan.edits = vec![Edit::new(r#""policy": "smooth_weighted_round_robin""#, r#""policy": "round_robin""#)];
+    let stack = start(plan).await;
+    let report = load(&stack, 600, 16, |_| charge()).await;
+    assert_eq!(report.with_status(201), 600);
+    let [a, b, c] = ledgers(&stack).await.map(|rows| rows.len());
+    assert_eq!(a + b + c, 600);
+    // Each worker takes turns exactly, from a place of its own.
+    assert!([a, b, c].into_iter().all(|n| n.abs_diff(200) <= 2), "{a} {b} {c}");
+}
