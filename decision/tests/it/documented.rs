@@ -29,3 +29,13 @@ fn every_metric_of_the_filter_is_explained() {
         assert!(REFERENCE.contains(&format!("`{name}`")), "envoy/README.md does not name {name}");
     }
 }
+
+/// What a newcomer pastes first is read as it stands.
+#[test]
+fn the_configuration_of_the_readme_is_valid() {
+    const README: &str = include_str!("../../../README.md");
+    let sample = README.split("```json").nth(1).and_then(|rest| rest.split("```").next()).expect("a sample");
+    let document: serde_json::Value = serde_json::from_str(sample).expect("JSON");
+    let read = decision::config::Config::parse(document["routing"].to_string().as_bytes());
+    assert!(read.is_ok(), "{:?}", read.err());
+}
