@@ -9,34 +9,32 @@ use super::arms::{Arm, Proxy};
 /// The table of `reports`: those of one arm at the same index as the arm, one per round, in order.
 pub(super) fn table(arms: &[Arm], reports: &[Vec<Report>]) -> String {
     let mut text = format!(
-        "{:<13}{:<21}{:>10}{:>9}  {:<13}{:>9}{:>9}\n",
-        "proxy", "request", "answers/s", "ratio", "(min..max)", "p50 ms", "p99 ms"
+        "{:<13}{:<21}{:>10}  {:<19}{:>8}  {:<19}{:>8}  {:<19}\n",
+        "proxy", "request", "answers/s", "ratio", "p50 ms", "ratio", "p99 ms", "ratio"
     );
     for (arm, rounds) in arms.iter().zip(reports) {
         let plain = arms.iter().position(|a| a.proxy == Proxy::Plain && a.traffic == arm.traffic);
         let plain = plain.map_or(rounds, |index| &reports[index]);
-        let ratios = sorted(rounds.iter().zip(plain).map(|(ours, plain)| ours.per_second() / plain.per_second()));
-        let rates = sorted(rounds.iter().map(Report::per_second));
-        let (low, high) = (ratios.first().unwrap_or(&f64::NAN), ratios.last().unwrap_or(&f64::NAN));
+        let beside = |measure: &dyn Fn(&Report) -> f64| {
+            let ratios = sorted(rounds.iter().zip(plain).map(|(ours, plain)| measure(ours) / measure(plain)));
+            let (low, high) = (ratios.first().unwrap_or(&f64::NAN), ratios.last().unwrap_or(&f64::NAN));
+            let value = median(&sorted(rounds.iter().map(measure)));
+            (value, format!("{:.2} ({low:.2}..{high:.2})", median(&ratios)))
+        };
+        let (rate, rates) = beside(&Report::per_second);
+        let (p50, p50s) = beside(&|report| latency_ms(report, 0.50));
+        let (p99, p99s) = beside(&|report| latency_ms(report, 0.99));
+        let (proxy, traffic) = (arm.proxy.name(), arm.traffic.name());
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<13}{:<21}{:>10.0}{:>9.2}  {:<13}{:>9.2}{:>9.2}",
-            arm.proxy.name(),
-            arm.traffic.name(),
-            median(&rates),
-            median(&ratios),
-            format!("({low:.2}..{high:.2})"),
-            latency_ms(rounds, 0.50),
-            latency_ms(rounds, 0.99),
+            "{proxy:<13}{traffic:<21}{rate:>10.0}  {rates:<19}{p50:>8.2}  {p50s:<19}{p99:>8.2}  {p99s:<19}"
         );
     }
     text.push_str(
-        "\nratio: answers per second beside plain Envoy in the same round, median of the rounds (least..most);\n",
+        "\nMedians of the rounds. ratio: beside plain Envoy with the same request in the same round (least..most).",
     );
-    text.push_str(
-        "latency: median of the rounds. One Envoy worker, loopback, client and processors on the same machine.",
-    );
+    text.push_str("\nOne Envoy worker, loopback, client and processors on the same machine.");
     text
 }
 
@@ -55,9 +53,9 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-fn latency_ms(rounds: &[Report], quantile: f64) -> f64 {
-    let us = |report: &Report| u32::try_from(report.latency_us.value_at_quantile(quantile)).unwrap_or(u32::MAX);
-    median(&sorted(rounds.iter().map(|report| f64::from(us(report)) / 1000.0)))
+fn latency_ms(report: &Report, quantile: f64) -> f64 {
+    let us = u32::try_from(report.latency_us.value_at_quantile(quantile)).unwrap_or(u32::MAX);
+    f64::from(us) / 1000.0
 }
 
 #[cfg(test)]
