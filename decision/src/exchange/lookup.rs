@@ -121,7 +121,7 @@ impl Exchange {
     ) -> Step {
         let id = match pin::holder(router, answer) {
             Ok(id) => id,
-            Err((reason, wait)) => return self.refuse(router, reason, wait),
+            Err((reason, wait)) => return self.refuse_lookup(router, reason, wait),
         };
         if let Some(payment) = &request.parameter {
             let (key, ttl) = (pin::key(&request.tenant, payment), router.config().pin_ttl);
@@ -202,8 +202,19 @@ impl Exchange {
         };
         match ticket {
             Some(ticket) => self.forward(router, request, ticket, AnyJob::Lookup(job)),
-            None => self.refuse(router, Reason::NoProcessor, None),
+            None => self.refuse_lookup(router, Reason::NoProcessor, None),
         }
+    }
+
+    /// A refusal that says, as every answer to a look-up, that no cache gave it.
+    fn refuse_lookup(&mut self, router: &mut Router, reason: Reason, wait: Option<Duration>) -> Step {
+        let mut step = self.refuse(router, reason, wait);
+        if let Step::Reply(reply) = &mut step
+            && router.config().answer_headers == AnswerHeaders::Show
+        {
+            reply.headers.push((X_CACHE.to_owned(), b"miss".to_vec()));
+        }
+        step
     }
 
     pub(super) fn lookup_response(

@@ -281,6 +281,9 @@ fn a_status_is_asked_cached_and_served_again() {
     assert!(matches!(step, Step::Ask(Question::Pin { .. })));
     let step = drive.answer(Answer::Pinned("b".to_owned()));
     assert!(matches!(&step, Step::Ask(Question::Lookup { key: k, .. }) if *k != key));
+    drive.again().request("GET", "/v1/payments/pay_1", &[("authorization", b"t3")], Ends::Here);
+    let Step::Reply(reply) = drive.answer(Answer::NoPin) else { panic!("asked somebody") };
+    assert!(reply.headers.contains(&("x-cache".to_owned(), b"miss".to_vec())) && reply.status == 409);
     drive.again().request("GET", "/v1/payments/pay_1", &[], Ends::Here);
     assert_eq!(forwarded(&drive.answer(Answer::Pinned("b".to_owned()))), "b", "uncached");
     assert!(drive.facts().contains(&Fact::Lookup(LookupResult::Uncached)));
