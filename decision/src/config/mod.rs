@@ -223,8 +223,11 @@ impl Config {
             return Err(ConfigError { path: ".".to_owned(), message });
         }
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let raw: raw::Config = serde_path_to_error::deserialize(&mut reader)
-            .map_err(|e| ConfigError { path: e.path().to_string(), message: e.inner().to_string() })?;
+        let raw: raw::Config = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+            // A field whose name is empty has an empty path.
+            let path = Some(e.path().to_string()).filter(|path| !path.is_empty());
+            ConfigError { path: path.unwrap_or_else(|| ".".to_owned()), message: e.inner().to_string() }
+        })?;
         reader.end().map_err(|e| ConfigError { path: ".".to_owned(), message: e.to_string() })?;
         build::config(raw)
     }

@@ -80,6 +80,13 @@ fn errors_name_the_path_and_the_expectation() {
     assert_eq!(error(|_| {}), "accepted");
 }
 
+/// Found by the fuzzer: the path of a name that is empty was empty, too.
+#[test]
+fn an_error_about_a_nameless_field_says_where() {
+    assert!(error(|j| j[""] = json!(1)).starts_with(".: unknown field ``"));
+    assert!(error(|j| j["processors"][0][""] = json!(1)).starts_with("processors[0].: unknown field ``"));
+}
+
 #[test]
 fn what_is_not_json_is_refused() {
     for bad in [&b""[..], b"{", b"null", b"[]", b"\xff", b"{} {}"] {
