@@ -122,4 +122,27 @@ mod tests {
         next[0] = VERSION + 1;
         assert_eq!(decode(&digest(b"a"), next.into()), None);
     }
+
+    #[test]
+    fn whatever_redis_holds_is_a_miss_or_a_value_that_is_read_the_same_again() {
+        const SCRAPS: &[u8] = b"\x00\x01\xff\"09-+.eE{}[]:, ";
+        let mut rng = decision::rng::Rng::new(1);
+        let whole = encode(&digest(b"a"), &stored()).expect("encoded");
+        let mut below = |bound: usize| usize::try_from(rng.below(bound as u64)).expect("below a usize");
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=below(3) {
+                let at = below(bytes.len());
+                bytes[at] = SCRAPS[below(SCRAPS.len())];
+            }
+            bytes.truncate(bytes.len() - below(2) * below(40));
+            let Some(found) = decode(&digest(b"a"), bytes.into()) else { continue };
+            read += 1;
+            if let Some(again) = encode(&digest(b"a"), &found) {
+                assert_eq!(decode(&digest(b"a"), again.into()), Some(found));
+            }
+        }
+        assert!(read > 100, "{read} of 20,000 were read: nothing was tried");
+    }
 }
