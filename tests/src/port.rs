@@ -27,6 +27,11 @@ impl HeldPort {
         Ok(Self { socket })
     }
 
+    /// The address that is kept.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
     /// Starts to listen on the port that was kept. The listener does not block.
     pub fn listen(self) -> io::Result<TcpListener> {
         self.socket.listen(BACKLOG)?;
@@ -44,7 +49,7 @@ mod tests {
     #[test]
     fn a_held_port_refuses_and_can_be_taken_over() {
         let first = HeldPort::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = first.socket.local_addr().unwrap().as_socket().unwrap();
+        let address = first.address().unwrap();
         let refused = TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         let next = HeldPort::bind(address).unwrap().listen().unwrap();

@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::client::legacy::{
+    self,
+    connect::{HttpConnector, HttpInfo},
+};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 
@@ -103,6 +106,8 @@ pub struct Answer {
     pub body: Bytes,
     /// From before the connect to after the last byte.
     pub took: Duration,
+    /// The client's own address on the connection.
+    pub from: Option<SocketAddr>,
 }
 
 impl Answer {
@@ -191,12 +196,14 @@ impl Client {
                 if error.is_connect() { ClientError::Connect(chain(&error)) } else { broken(&error) }
             })?;
             let (head, body) = response.into_parts();
+            let from = head.extensions.get::<HttpInfo>().map(HttpInfo::local_addr);
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| broken(&*error))?;
             Ok(Answer {
                 status: head.status.as_u16(),
                 headers: head.headers,
                 body: body.to_bytes(),
                 took: began.elapsed(),
+                from,
             })
         };
         tokio::time::timeout(self.deadline, exchange).await.unwrap_or(Err(ClientError::Deadline(self.deadline)))

@@ -51,7 +51,7 @@ impl From<Mode> for Control {
 
 impl Control {
     /// Refuses what lies outside the bounds of a field.
-    pub(super) fn check(self) -> Result<Self, ControlError> {
+    pub fn check(self) -> Result<Self, ControlError> {
         if self.latency_ms > LATENCY_MS_MAX {
             return Err(ControlError::Latency(self.latency_ms));
         }

@@ -52,25 +52,37 @@ pub(super) struct Payment {
     pub(super) refunded: bool,
 }
 
-/// An answer as it leaves: HTTP status and JSON body.
+/// An answer as it leaves: HTTP status and JSON body, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Bytes,
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, empty if there is none.
+    pub body: Bytes,
 }
 
 impl Reply {
     /// The JSON of `payment` under `status`.
     pub(super) fn payment(status: u16, payment: &Payment) -> Self {
-        let body = serde_json::to_vec(payment).unwrap_or_default().into();
-        Self { status, body }
+        Self::json(status, payment)
     }
 
-    /// An error, as `{"error": .., "status": ..}`.
+    /// `value` under `status`.
+    pub(super) fn json(status: u16, value: &impl Serialize) -> Self {
+        Self { status, body: serde_json::to_vec(value).unwrap_or_default().into() }
+    }
+
+    /// No body.
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, body: Bytes::new() }
+    }
+
+    /// An error, as `{"error": .., "status": ..}`; without a body where HTTP has none.
     pub(super) fn error(status: u16, error: impl ToString) -> Self {
-        let json = serde_json::json!({ "error": error.to_string(), "status": status });
-        let body = json.to_string().into();
-        Self { status, body }
+        if matches!(status, 204 | 304) {
+            return Self::empty(status);
+        }
+        Self::json(status, &serde_json::json!({ "error": error.to_string(), "status": status }))
     }
 }
 

@@ -20,6 +20,7 @@ mod bins;
 mod charge;
 mod control;
 mod control_api;
+mod desk;
 mod ledger;
 mod listen;
 mod state;
@@ -33,8 +34,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use control::{Control, ControlError, Idempotency, Mode, Recorded};
-pub use ledger::{LEDGER_ROWS_MAX, Row};
-pub use state::{Counts, Status};
+pub use ledger::{LEDGER_ROWS_MAX, Reply, Row};
+pub use state::{Counts, State, Status, Wire};
+
+pub use desk::{Arrived, BODY_BYTES_MAX, HANG_MAX, Served, serve};
 
 /// How to start a processor.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ impl Processor {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
         let control_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.control_port)).await?;
         let (api, control) = (listener.local_addr()?, control_listener.local_addr()?);
-        let state = Arc::new(state::State::new(config.name, config.id_prefix));
+        let state = Arc::new(state::State::new(config.name, config.id_prefix, fastrand::Rng::new()));
         let (gate, orders) = listen::gate();
         let serve_api = listen::serve(listener, api, api::router(Arc::clone(&state)), orders);
         let control_router = control_api::router(state, gate);

@@ -1,7 +1,7 @@
 //! The processor behind its API: what a request does, decided and recorded in one step under one lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,10 @@ pub struct Status {
     pub counts: Counts,
 }
 
-/// A route whose requests are counted, other than the charge.
+/// A route whose requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
+    Charge,
     Payment,
     Capture,
     Refund,
@@ -58,9 +59,12 @@ pub(super) enum FollowUp {
 
 /// What leaves on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
+pub enum Wire {
+    /// An answer.
     Answer(Reply),
+    /// Nothing, for as long as anyone waits.
     Hang,
+    /// A reset.
     Reset,
 }
 
@@ -75,7 +79,7 @@ pub(super) enum Fault {
 
 /// The state that the routes of one processor share.
 #[derive(Debug)]
-pub(super) struct State {
+pub struct State {
     name: String,
     id_prefix: String,
     inner: Mutex<Inner>,
@@ -93,15 +97,15 @@ struct Inner {
 }
 
 impl State {
-    /// A processor that approves and has seen nothing.
-    pub(super) fn new(name: String, id_prefix: String) -> Self {
+    /// A processor that approves and has seen nothing. Its payments get their ids from `ids`, which is not seeded by the
+    /// control: ids stay unique over restarts and processors.
+    pub fn new(name: String, id_prefix: String, ids: Rng) -> Self {
         let control = Control::default();
         let inner = Inner {
             charge_draws: Rng::with_seed(control.seed),
             other_draws: Rng::with_seed(control.seed),
             control,
-            // Not the seed of the control: ids stay unique over restarts and processors.
-            ids: Rng::new(),
+            ids,
             ledger: Ledger::default(),
             counts: Counts::default(),
         };
@@ -113,25 +117,27 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_control(&self, control: Control) {
+    /// Behaves as `control` says from now on, and draws from its seed anew.
+    pub fn set_control(&self, control: Control) {
         let mut inner = self.lock();
         inner.charge_draws = Rng::with_seed(control.seed);
         inner.other_draws = Rng::with_seed(control.seed);
         inner.control = control;
     }
 
-    pub(super) fn status(&self) -> Status {
+    /// How it behaves, and what arrived so far.
+    pub fn status(&self) -> Status {
         let inner = self.lock();
         Status { name: self.name.clone(), control: inner.control.clone(), counts: inner.counts }
     }
 
     /// Every row of the ledger, or nothing if it overflowed.
-    pub(super) fn rows(&self) -> Option<Vec<Row>> {
+    pub fn rows(&self) -> Option<Vec<Row>> {
         self.lock().ledger.rows().map(<[Row]>::to_vec)
     }
 
     /// Forgets rows, payments and stored answers.
-    pub(super) fn clear_ledger(&self) {
+    pub fn clear_ledger(&self) {
         self.lock().ledger = Ledger::default();
     }
 
@@ -142,6 +148,7 @@ impl State {
     pub(super) fn count(&self, route: Route) {
         let counts = &mut self.lock().counts;
         *match route {
+            Route::Charge => &mut counts.charges,
             Route::Payment => &mut counts.payments,
             Route::Capture => &mut counts.captures,
             Route::Refund => &mut counts.refunds,
@@ -163,15 +170,15 @@ impl State {
         }
     }
 
-    /// Takes a charge: executes it or not, writes its row, and says what leaves.
-    pub(super) fn charge(&self, key: Option<String>, parsed: Result<Charge, ChargeError>) -> Wire {
+    /// Takes a charge that arrived `at` (milliseconds since 1970): executes it or not, writes its row, and says what leaves.
+    pub(super) fn charge(&self, at: u64, key: Option<String>, parsed: Result<Charge, ChargeError>) -> Wire {
         let inner = &mut *self.lock();
         inner.counts.charges += 1;
         if !inner.ledger.take_room() {
             return Wire::Answer(Reply::error(507, "the ledger is full: nothing was executed"));
         }
         let (mode, recorded) = draw(&inner.control, &mut inner.charge_draws);
-        let arrival = Arrival { key, at: unix_ms() };
+        let arrival = Arrival { key, at };
         let reply = match parsed {
             Err(error) => {
                 inner.ledger.push(arrival.row(None));
@@ -302,9 +309,4 @@ fn fault_reply(status: u16) -> Reply {
 
 fn unknown_payment() -> Reply {
     Reply::error(404, "no such payment")
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,6 +37,12 @@ pub struct CacheProcess {
 }
 
 impl CacheProcess {
+    /// Starts one of its own on free ports, without Redis, in `dir`; callers must show `token`.
+    pub async fn alone(program: PathBuf, token: &str, dir: &Path) -> Result<Self, StackError> {
+        let token = token.to_owned();
+        Self::start(CacheSpec { program, port: 0, admin_port: 0, token, redis: None, env: Vec::new() }, dir).await
+    }
+
     /// Starts it; its log goes to `dir`, its data to `dir/cache`.
     pub(super) async fn start(spec: CacheSpec, dir: &Path) -> Result<Self, StackError> {
         let data = dir.join("cache");

@@ -139,6 +139,18 @@ impl Child {
     /// Asks it to end and does not wait.
     pub(super) fn terminate(&mut self) {
         self.signal(Signal::SIGTERM);
+        // One that is frozen hears nothing until then.
+        self.thaw();
+    }
+
+    /// Holds it where it stands, until it is thawed or ended.
+    pub(super) fn freeze(&mut self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&mut self) {
+        self.signal(Signal::SIGCONT);
     }
 
     /// Asks it to end, waits up to five seconds, then ends it. Blocks the thread meanwhile.

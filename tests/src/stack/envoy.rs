@@ -84,6 +84,8 @@ impl EnvoyProcess {
             ("--admin-address-path", text(&admin_file)),
             ("--concurrency", spec.workers.to_string()),
             ("--log-level", "info".to_owned()),
+            // The access log, which tests read, would else be written every ten seconds.
+            ("--file-flush-interval-msec", "200".to_owned()),
         ];
         let mut child = Child::start(Spec {
             name: spec.name,

@@ -192,6 +192,20 @@ impl Stack {
         Ok(())
     }
 
+    /// Holds the cache-service where it stands: its port takes connections, and nothing is answered.
+    pub fn freeze_cache_service(&mut self) -> Result<(), StackError> {
+        let cache = self.cache.as_mut().ok_or(StackError::NotRunning("the cache-service"))?;
+        cache.child.freeze();
+        Ok(())
+    }
+
+    /// Lets the cache-service go on, with what it was asked in between.
+    pub fn thaw_cache_service(&mut self) -> Result<(), StackError> {
+        let cache = self.cache.as_mut().ok_or(StackError::NotRunning("the cache-service"))?;
+        cache.child.thaw();
+        Ok(())
+    }
+
     /// Stops the stack's own Redis; what it held is gone.
     pub fn stop_redis(&mut self) -> Result<(), StackError> {
         self.redis.take().map(drop).ok_or(StackError::NotRunning("Redis"))
