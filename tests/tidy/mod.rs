@@ -129,6 +129,12 @@ fn decision_touches_no_clock_host_or_network() {
 }
 
 #[test]
+fn the_world_knows_no_payment() {
+    let found = rust_in("tests/world").iter().flat_map(rules::payment_words).collect();
+    require("the world is a proxy for any filter; what knows payments stands beside it:", found);
+}
+
+#[test]
 fn no_file_is_too_long() {
     let mut found = Vec::new();
     for source in rust_in("") {

@@ -47,6 +47,7 @@ pub(super) fn wrong_arrows(packages: &[Package]) -> Vec<String> {
                 "decision" => member(dependency) || listed(WORLDLY_CRATES, dependency),
                 "filter" => dependency == "cache-service",
                 "cache-service" => dependency == "filter",
+                "world" => member(dependency),
                 _ => false,
             };
             if wrong {
@@ -100,6 +101,20 @@ pub(super) fn worldly(source: &Source) -> Vec<String> {
     let code: String = source.code().flat_map(|(_, line)| [line, "\n"]).collect();
     for module in std_modules(&code).into_iter().filter(|module| listed(WORLDLY_MODULES, module)) {
         findings.push(format!("{}: std::{module}", source.path));
+    }
+    findings
+}
+
+/// What the test world must not know: it is a proxy for any filter.
+pub(super) fn payment_words(source: &Source) -> Vec<String> {
+    const WORDS: [&str; 7] = ["payment", "charge", "card", "acquirer", "processor", "refund", "idempotency"];
+    let mut findings = Vec::new();
+    for (line, text) in source.text.lines().enumerate() {
+        let lower = text.to_lowercase();
+        // The crate's own description says that it knows none.
+        for word in WORDS.iter().filter(|word| lower.contains(**word) && !lower.contains("no payment word")) {
+            findings.push(format!("{}:{}: {word}", source.path, line + 1));
+        }
     }
     findings
 }
@@ -237,6 +252,13 @@ mod bites {
         assert_eq!(wrong(&["filter"], &["decision"], &["decision"]), 1);
         assert_eq!(wrong(&[], &["decision", "cache-service"], &["decision", "filter"]), 2);
         assert_eq!(wrong(&[], &[], &[]), 2);
+        let world = |dependency| wrong_arrows(&[package("world", &[dependency]), package("e2e", &["world"])]).len();
+        assert_eq!((world("proxy-wasm-host"), world("e2e")), (0, 1));
+    }
+
+    #[test]
+    fn worlds() {
+        check(payment_words, &["let charge = 1;", "// a Processor's answer"], &["it knows no payment word", "a guest"]);
     }
 
     #[test]
