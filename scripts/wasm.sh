@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# cargo for the wasm target: `scripts/wasm.sh clippy -p filter`, or, with no argument, builds every .wasm that the demo and the
-# tests load and copies each to its place in target/wasm/.
+# cargo for the wasm target: `scripts/wasm.sh clippy -p filter`, `scripts/wasm.sh test -p decision`, or, with no argument, builds
+# every .wasm that the demo and the tests load and copies each to its place in target/wasm/.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 triple=wasm32-wasip1
@@ -14,6 +14,11 @@ if [ -d .tools/rust ]; then
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$PWD/.tools/rust/bin/wasm-ld
     export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -Clink-arg=-L/usr/lib/wasm32-wasi"
     std=(-Zbuild-std=std,panic_abort)
+    if [ "${1:-}" = test ]; then
+        # A test is a program, which a library is not: it begins in the C runtime, and carries its harness.
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS+=" -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o"
+        std=(-Zbuild-std=std,panic_abort,test)
+    fi
 fi
 
 run() { # subcommand and arguments, up to an optional --
@@ -22,6 +27,13 @@ run() { # subcommand and arguments, up to an optional --
     cargo "$command" --target "$triple" "${std[@]}" "$@"
 }
 
+if [ "${1:-}" = test ]; then
+    # What runs them is a program of our own: see tests/wasi. Named among all, as the tests of all are built: alone it would
+    # have another choice of features, and wasmtime be built twice.
+    env -u RUSTC_BOOTSTRAP cargo build -q --workspace --bin wasi-runner
+    CARGO_TARGET_WASM32_WASIP1_RUNNER=$(realpath -- "$target/debug/wasi-runner")
+    export CARGO_TARGET_WASM32_WASIP1_RUNNER
+fi
 if [ $# -gt 0 ]; then
     run "$@"
     exit
@@ -34,9 +46,11 @@ place() { # built-file name
     mv -- "target/wasm/.$2.$$" "target/wasm/$2"
 }
 
-run build --release -p filter -p null-filter --target-dir "$target"
+run build --release -p filter -p null-filter -p probe-filter -p steps-filter --target-dir "$target"
 place "$target/$triple/release/filter.wasm" filter.wasm
 place "$target/$triple/release/null_filter.wasm" null.wasm
+place "$target/$triple/release/probe_filter.wasm" probe.wasm
+place "$target/$triple/release/steps_filter.wasm" steps.wasm
 # The trapping build has a directory of its own: in a shared one the two would overwrite each other and link anew every time.
 run build --release -p filter --features trap --target-dir "$target/trap"
 place "$target/trap/$triple/release/filter.wasm" filter-trap.wasm

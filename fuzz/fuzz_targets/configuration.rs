@@ -1,0 +1,6 @@
+//! The target `configuration` of `inputs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    inputs::run("configuration", bytes);
+});

@@ -1,0 +1,6 @@
+//! The target `service_words` of `inputs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    inputs::run("service_words", bytes);
+});
