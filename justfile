@@ -6,6 +6,8 @@ export REDIS_SERVER := env("REDIS_SERVER", justfile_directory() / ".tools/bin/re
 export FILTER_WASM := justfile_directory() / "target/wasm/filter.wasm"
 export FILTER_TRAP_WASM := justfile_directory() / "target/wasm/filter-trap.wasm"
 export NULL_WASM := justfile_directory() / "target/wasm/null.wasm"
+export PROBE_WASM := justfile_directory() / "target/wasm/probe.wasm"
+export STEPS_WASM := justfile_directory() / "target/wasm/steps.wasm"
 target := absolute_path(env("CARGO_TARGET_DIR", "target"))
 export CACHE_SERVICE_BIN := env("CACHE_SERVICE_BIN", target / "debug/cache-service")
 export PROCESSOR_BIN := env("PROCESSOR_BIN", target / "debug/processor")
@@ -40,7 +42,7 @@ test: _envoy _redis
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    scripts/wasm.sh clippy -p filter -p null-filter -- -D warnings
+    scripts/wasm.sh clippy -p filter -p null-filter -p probe-filter -p steps-filter -- -D warnings
 
 # Format the code
 fmt:
@@ -50,12 +52,19 @@ fmt:
 sim seed="1":
     SIM_SEED={{ quote(seed) }} cargo test -q -p decision --test it sim::replay -- --nocapture --exact
 
-# Measure what the filter costs, beside plain Envoy, a null filter and Lua (bench --help: how long, how often)
-bench *args: _envoy
-    cargo build --release -p cache-service -p e2e --bins
+# Look for bytes that break a parser or a law, for so many seconds (without a target: which there are)
+fuzz target="" seconds="60":
+    @scripts/fuzz.sh {{ quote(target) }} {{ quote(seconds) }}
+
+# Play every probe and scenario on the real Envoy and in the test world, and say where they differ (conformance --help)
+conformance *args: _envoy
+    cargo build --workspace --bins
     scripts/wasm.sh
-    CACHE_SERVICE_BIN={{ quote(target / "release/cache-service") }} PROCESSOR_BIN={{ quote(target / "release/processor") }} \
-        cargo run -q --release -p e2e --bin bench -- {{ args }}
+    {{ quote(target / "debug/conformance") }} {{ args }}
+
+# Measure what the filter costs beside plain Envoy; `bench host`: what the test world costs (bench --help: how long, how often)
+bench *args: _envoy
+    @scripts/bench.sh {{ args }}
 
 # Check the dependencies: licences, sources, bans, known vulnerabilities
 audit:

@@ -36,21 +36,27 @@ lock=--locked
 # A hang must end as a failure that names its stage. Generous: these bound a cold build on two slow cores.
 limit() { timeout --kill-after=20 "$@"; }
 
+programs=${CARGO_TARGET_DIR:-target}/debug
+
 demo_on_free_ports() {
     local name
     for name in PROXY ENVOY_ADMIN CACHE CACHE_ADMIN \
         PROCESSOR_A PROCESSOR_B PROCESSOR_C PROCESSOR_A_CONTROL PROCESSOR_B_CONTROL PROCESSOR_C_CONTROL; do
         export "${name}_PORT=0"
     done
-    limit 300 cargo run $lock -q -p e2e --bin demo -- story
+    limit 300 "$programs/demo" story
 }
 
+# Everything is built and tested as one workspace: another choice of packages is another choice of features, and wasmtime would
+# be built once more for each.
 stage "format" cargo fmt --all --check
 stage "clippy" cargo clippy $lock --workspace --all-targets -- -D warnings
-stage "clippy (wasm)" scripts/wasm.sh clippy $lock -p filter -p null-filter -- -D warnings
-stage "unit and service tests" limit 1500 cargo test $lock --workspace --exclude e2e
-stage "build" cargo build $lock -p cache-service -p e2e --bins
+stage "clippy (wasm)" scripts/wasm.sh clippy $lock -p filter -p null-filter -p probe-filter -p steps-filter -- -D warnings
+stage "build" cargo test $lock --workspace --no-run
 stage "build (wasm)" scripts/wasm.sh
-stage "end-to-end tests" limit 1500 cargo test $lock -p e2e
+stage "unit tests" limit 900 cargo test $lock --workspace --lib --bins
+stage "unit tests (wasm)" limit 900 scripts/wasm.sh test $lock -p decision
+stage "all other tests" limit 1500 cargo test $lock --workspace --test '*'
+stage "conformance" limit 900 "$programs/conformance"
 stage "demo" demo_on_free_ports
 table "./just test passed: all ${#names[@]} stages."

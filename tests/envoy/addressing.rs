@@ -1,10 +1,9 @@
-//! How a processor is addressed, and what becomes of a charge whose processor is there in name only, or breaks off.
+//! How a processor is addressed, and what becomes of a charge whose processor breaks off.
 
-use e2e::client::Request;
 use e2e::stack::Edit;
 
 use super::upstream::{OWN_CARD, Upstream, whole};
-use super::{assert_problem, charge_by, plan, send, shop, start, stat};
+use super::{assert_problem, charge_by, plan, send, start};
 
 const APPROVED: &[u8] = br#"{"id":"own-1","status":"succeeded"}"#;
 
@@ -27,21 +26,6 @@ async fn a_processor_is_sent_to_by_its_own_host_path_and_key() {
         assert!(seen.header("x-switchyard-cluster").is_empty(), "how we route is not the processor's business");
     }
     assert_eq!(own.count(), 2);
-}
-
-#[tokio::test]
-async fn a_processor_without_a_cluster_is_unreachable_and_blamed_for_nothing() {
-    let mut plan = plan();
-    plan.edits.push(Edit::new(r#""name": "acquirer-c", "#, r#""name": "acquirer-c", "cluster": "not-there", "#));
-    let stack = start(plan).await;
-    for _ in 0..20 {
-        let answer = send(&stack, charge_by(OWN_CARD)).await;
-        assert_problem(&answer, 503, "processor_unreachable");
-    }
-    assert_eq!(stat(&stack, "switchyard_breaker_transitions_total").await, 0);
-    // What is no operation is told apart.
-    let answer = send(&stack, shop(Request::post("/v1/other"))).await;
-    assert_problem(&answer, 404, "no_operation");
 }
 
 #[tokio::test]

@@ -1,9 +1,6 @@
-//! A capture or refund goes to the processor that took the payment, whatever was restarted since, and to nobody else.
+//! Pins and claims outlive what is restarted: a capture or refund goes to the processor that took the payment.
 
-use std::collections::BTreeSet;
-
-use e2e::processor::Mode;
-use e2e::stack::{Acquirer, Edit, Redis, Stack};
+use e2e::stack::{Acquirer, Redis, Stack};
 use serde_json::Value;
 
 use super::*;
@@ -69,70 +66,4 @@ async fn pins_outlive_envoy_and_the_cache_service_in_its_own_store() {
 #[tokio::test]
 async fn pins_outlive_envoy_and_the_cache_service_in_redis() {
     follow_through_restarts(Redis::Own).await;
-}
-
-#[tokio::test]
-async fn another_callers_payment_and_an_unknown_one_go_nowhere() {
-    let stack = start(plan()).await;
-    let paid = send(&stack, charge()).await;
-    let path = format!("/v1/payments/{}/capture", id(&paid));
-    let another = Request::post(&path).header("authorization", "Bearer another");
-    for request in
-        [another, Request::post(&path), follow_up("pay_unknown", "capture"), follow_up("pay_unknown", "refund")]
-    {
-        let answer = send(&stack, request).await;
-        assert_problem(&answer, 409, "pin_missing");
-        assert_eq!(answer.header("x-switchyard-attempts"), Some("0"));
-    }
-    assert_eq!(arrived(&stack).await, [0; 3]);
-    let captured = send(&stack, follow_up(&id(&paid), "capture")).await;
-    assert_eq!((captured.status, by(&captured)), (200, by(&paid)));
-    assert_ledgers(&stack, &success(&paid)).await;
-}
-
-#[tokio::test]
-async fn an_id_that_two_processors_gave_goes_to_neither() {
-    // Two names for one processor, which by its key answers the same payment under both; the filter sees no key.
-    let mut plan = plan();
-    let b = |more: &str| format!(r#"{{"name": "acquirer-b", "profile": "sample", "weight": 2{more}}}"#);
-    plan.edits = vec![
-        Edit::new(r#""key": {"header": "idempotency-key"}"#, r#""key": {"header": "x-unused-key"}"#),
-        Edit::new(b(""), b(r#", "cluster": "acquirer-a""#)),
-        Edit::new(
-            r#""processors": ["acquirer-a", "acquirer-b", "acquirer-c"]"#,
-            r#""processors": ["acquirer-a", "acquirer-b"]"#,
-        ),
-    ];
-    let stack = start(plan).await;
-    let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..10 {
-        let answer = send(&stack, keyed("twice")).await;
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        ids.insert(id(&answer));
-        names.extend(by(&answer));
-    }
-    assert_eq!((ids.len(), names), (1, BTreeSet::from([Acquirer::A, Acquirer::B])));
-    let answer = send(&stack, follow_up(ids.first().unwrap(), "capture")).await;
-    assert_problem(&answer, 409, "pin_ambiguous");
-    assert_eq!(arrived(&stack).await, [0; 3]);
-    assert_ledgers(&stack, []).await;
-}
-
-#[tokio::test]
-async fn a_processor_that_is_kept_out_still_captures_its_own() {
-    let stack = start(plan()).await;
-    let report = load(&stack, 12, 4, |_| charge()).await;
-    let payments: Vec<String> = report.labels.into_keys().collect();
-    let own: Vec<String> = payments.iter().filter(|payment| payment.starts_with("acquirer-a ")).cloned().collect();
-    assert!(own.len() >= 4, "{payments:?}");
-    // Charges fail; its other routes work.
-    stack.processor(Acquirer::A).set(Mode::Technical("96".to_owned())).await.unwrap();
-    load(&stack, 300, 16, |_| charge()).await;
-    let opened = r"transitions_total\.processor=acquirer-a\.to=open$";
-    assert!(stat(&stack, opened).await >= 2);
-    assert_followed(&stack, &own, "capture").await;
-    // What they say is not heard by the breaker: it is not closed by them.
-    assert_eq!(stat(&stack, r"transitions_total\.processor=acquirer-a\.to=closed$").await, 0);
-    assert_eq!(arrived(&stack).await, [own.len() as u64, 0, 0]);
-    assert_ledgers(&stack, &payments).await;
 }

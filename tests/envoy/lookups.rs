@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use e2e::client::{Answer, Client, Request};
-use e2e::processor::{Control, Mode};
 use e2e::stack::{Acquirer, Edit, Plan, Stack};
 use serde_json::{Value, json};
 
 use super::upstream::{OWN_CARD, Pieces, Seen, Upstream, chunked, long, no_content, until_closed, whole};
-use super::{assert_problem, by, charge, follow_up, id, plan, send, set_all, shop, start};
+use super::{by, charge, follow_up, id, plan, send, shop, start};
 
 /// How long a worker may show a payment as it was before a follow-up was answered.
 const STALE_MAX: Duration = Duration::from_secs(1);
@@ -41,56 +40,6 @@ fn captured(answer: &Answer) -> bool {
     body["captured"].as_bool().unwrap_or_else(|| panic!("{body}"))
 }
 
-/// How many look-ups ended so.
-async fn counted(stack: &Stack, result: &str) -> u64 {
-    let name = format!("switchyard_lookups_total.*result={result}$");
-    stack.stats(&name).await.unwrap().values().sum()
-}
-
-#[tokio::test]
-async fn a_payment_is_kept_for_its_tenant_and_nobody_else() {
-    let stack = start(patient_plan()).await;
-    let paid = send(&stack, charge()).await;
-    let (payment, taker) = (id(&paid), by(&paid).unwrap());
-    let path = format!("/v1/payments/{payment}");
-    let first = look_up(&stack, &payment).await;
-    assert_eq!((cache(&first), by(&first)), ((200, Some("miss")), Some(taker)), "{}", first.text());
-    let second = look_up(&stack, &payment).await;
-    assert_eq!((cache(&second), &second.body, by(&second)), ((200, Some("hit")), &first.body, Some(taker)));
-    assert_eq!(second.header("content-type"), Some("application/json"));
-
-    // The worker keeps it for a second; after that the cache-service still has it, whether or not the processor is there.
-    tokio::time::sleep(STALE_MAX + Duration::from_millis(100)).await;
-    let before = counted(&stack, "hit_service").await;
-    assert_eq!(cache(&look_up(&stack, &payment).await), (200, Some("hit")));
-    assert_eq!(counted(&stack, "hit_service").await, before + 1);
-    stack.processor(taker).set(Mode::Refuse).await.unwrap();
-    tokio::time::sleep(STALE_MAX + Duration::from_millis(100)).await;
-    let without = look_up(&stack, &payment).await;
-    assert_eq!((cache(&without), &without.body), ((200, Some("hit")), &first.body));
-    stack.processor(taker).set(Mode::Approve).await.unwrap();
-
-    for other in ["Bearer other", "Bearer sho", "Bearer shop ", "bearer shop", "", "Bearer shop,Bearer shop"] {
-        for _ in 0..4 {
-            let answer = send(&stack, Request::get(&path).header("authorization", other)).await;
-            // Trailing blanks are no part of a header's value: that is the shop itself.
-            if other == "Bearer shop " {
-                assert_eq!(cache(&answer), (200, Some("hit")));
-            } else {
-                assert_problem(&answer, 409, "pin_missing");
-            }
-        }
-    }
-    for _ in 0..4 {
-        assert_problem(&send(&stack, Request::get(&path)).await, 409, "pin_missing");
-    }
-    let spelled = send(&stack, shop(Request::get(&path)).header("accept", "text/csv")).await;
-    assert_eq!(cache(&spelled), (200, Some("miss")), "another accept is another answer");
-    let asked = send(&stack, shop(Request::get(format!("{path}?expand=refunds")))).await;
-    assert_eq!(cache(&asked), (200, Some("miss")), "another query is another answer");
-    assert_problem(&look_up(&stack, "pay_nobody").await, 409, "pin_missing");
-}
-
 #[tokio::test]
 async fn a_capture_is_seen_through_both_workers_within_a_second() {
     let stack = start(patient_plan()).await;
@@ -112,85 +61,6 @@ async fn a_capture_is_seen_through_both_workers_within_a_second() {
             assert!(captured(&look_up(&stack, &payment).await));
         }
         assert_eq!(look_up(&stack, &payment).await.header("x-cache"), Some("hit"), "the new status is kept again");
-    }
-}
-
-/// A look-up that read the old status is still on its way when the capture is answered: it must not bring the old status
-/// back, neither to the cache-service (the fence) nor to the worker's memory for longer than a second after the capture.
-#[tokio::test]
-async fn a_look_up_under_way_during_a_capture_does_not_bring_the_old_status_back() {
-    const SLOW: Duration = Duration::from_millis(700);
-    let mut plan = patient_plan();
-    plan.workers = 1;
-    let stack = start(plan).await;
-    let paid = send(&stack, charge()).await;
-    let (payment, taker) = (id(&paid), by(&paid).unwrap());
-    let processor = stack.processor(taker);
-    let slow = Control { latency_ms: u64::try_from(SLOW.as_millis()).unwrap(), ..Control::default() };
-    processor.set(slow).await.unwrap();
-    let late = async { captured(&look_up(&stack, &payment).await) };
-    let capture = async {
-        // The look-up has read the payment once it is counted; its answer waits out the latency of that moment.
-        while processor.status().await.unwrap().counts.payments == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        processor.set(Control::default()).await.unwrap();
-        assert!(captured(&send(&stack, follow_up(&payment, "capture")).await));
-        Instant::now()
-    };
-    let (late, since) = tokio::join!(late, capture);
-    assert!(!late, "the look-up was to read the status before the capture");
-    assert!(since.elapsed() < STALE_MAX, "the capture was to be answered while the look-up was under way");
-    tokio::time::sleep_until((since + STALE_MAX + Duration::from_millis(50)).into()).await;
-    for _ in 0..5 {
-        let answer = look_up(&stack, &payment).await;
-        assert!(
-            captured(&answer),
-            "{:?} after the capture's answer the old status is shown, x-cache: {:?}",
-            since.elapsed(),
-            answer.header("x-cache")
-        );
-    }
-}
-
-#[tokio::test]
-async fn card_ranges_are_shared_and_no_failure_is_kept() {
-    let stack = start(patient_plan()).await;
-    let bin = |bin: &str, who: &str| Request::get(format!("/v1/bins/{bin}")).header("authorization", who);
-    let first = send(&stack, bin("424242", "Bearer one")).await;
-    assert_eq!(cache(&first), (200, Some("miss")), "{}", first.text());
-    for who in ["Bearer one", "Bearer two"] {
-        let again = send(&stack, bin("424242", who)).await;
-        assert_eq!((cache(&again), &again.body), ((200, Some("hit")), &first.body));
-    }
-    let csv = || bin("424242", "Bearer one").header("accept", "text/csv");
-    assert_eq!(cache(&send(&stack, csv()).await), (200, Some("miss")));
-    assert_eq!(cache(&send(&stack, csv()).await), (200, Some("hit")));
-    // All of a card number is no card range, and is not kept.
-    for _ in 0..2 {
-        let card = send(&stack, bin("4242424242424242", "Bearer one")).await;
-        assert_eq!(cache(&card), (400, Some("miss")));
-    }
-
-    for mode in [Mode::Http(500), Mode::Http(404), Mode::Http(204), Mode::Http(301)] {
-        set_all(&stack, mode.clone()).await;
-        for _ in 0..2 {
-            let failed = send(&stack, bin("411111", "Bearer one")).await;
-            assert_eq!(failed.header("x-cache"), Some("miss"), "{mode} {}", failed.text());
-        }
-    }
-    set_all(&stack, Mode::Approve).await;
-    assert_eq!(cache(&send(&stack, bin("411111", "Bearer one")).await), (200, Some("miss")));
-
-    // A payment that its processor does not know (any more) is asked for each time.
-    let paid = send(&stack, charge()).await;
-    let (payment, processor) = (id(&paid), stack.processor(by(&paid).unwrap()));
-    processor.clear_ledger().await.unwrap();
-    let before = processor.status().await.unwrap().counts.payments;
-    for n in 1..=2 {
-        assert_eq!(cache(&look_up(&stack, &payment).await), (404, Some("miss")));
-        assert_eq!(processor.status().await.unwrap().counts.payments, before + n);
     }
 }
 

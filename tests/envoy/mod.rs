@@ -1,4 +1,5 @@
-//! The real Envoy with the real filter: what callers and processors see of it.
+//! The real Envoy with the real filter: what callers and processors see of it where data cannot say it (`tests/conformance/scenarios`
+//! says the rest): networks, restarts, load, Redis, traps.
 //!
 //! Every suite here ends where money is: in the ledgers of the sample processors ([`assert_ledgers`]). Each test has a
 //! stack of its own on free ports, so that all may run at once.
@@ -11,7 +12,6 @@ mod lookups;
 mod metrics;
 mod outages;
 mod refusals;
-mod routing;
 mod trap;
 mod upstream;
 

@@ -75,17 +75,6 @@ async fn assert_healed(stack: &Stack, taken: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn without_the_cache_service_only_what_needs_a_record_waits() {
-    let mut stack = start(plan()).await;
-    let paid = send(&stack, charge()).await;
-    stack.stop_cache_service().unwrap();
-    let mut taken = assert_degraded(&stack, &id(&paid)).await;
-    stack.restart_cache_service().await.unwrap();
-    taken.extend(success(&paid));
-    assert_healed(&stack, &mut taken).await;
-}
-
-#[tokio::test]
 async fn without_redis_only_what_needs_a_record_waits() {
     let mut plan = plan();
     plan.redis = Redis::Own;
