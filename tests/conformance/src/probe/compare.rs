@@ -32,26 +32,68 @@ impl std::fmt::Display for Difference {
 }
 
 /// A difference that is understood.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The file.
     pub area: String,
     /// The case, or `*` for any.
     pub case: String,
-    /// A text that each line of the difference holds, on either side.
-    pub line: String,
+    /// Which lines of a difference it explains.
+    pub line: Line,
     /// Why it is so and stays so.
     pub reason: String,
 }
 
-/// The file of known differences.
+/// Which lines are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Those that hold this text, on either side.
+    Holds(String),
+    /// This one, with its side before it: `world | ..` or `envoy | ..`.
+    Is(String),
+}
+
+/// The file of known differences, as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownFile {
-    /// All of them.
     #[serde(default)]
-    pub known: Vec<Known>,
+    known: Vec<RawKnown>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKnown {
+    area: String,
+    case: String,
+    line: Option<String>,
+    #[serde(default)]
+    lines: Vec<String>,
+    reason: String,
+}
+
+impl KnownFile {
+    /// One entry for each line, so that each must be needed.
+    ///
+    /// # Errors
+    /// What is wrong: nothing may excuse a whole case.
+    pub fn entries(self) -> Result<Vec<Known>, String> {
+        let mut all = Vec::new();
+        for RawKnown { area, case, line, lines, reason } in self.known {
+            let lines: Vec<Line> = match line {
+                Some(text) if lines.is_empty() && !text.is_empty() => vec![Line::Holds(text)],
+                None if !lines.is_empty() => lines.into_iter().map(Line::Is).collect(),
+                _ => return Err(format!("{area} {case}: one text that is not empty as `line`, or whole `lines`")),
+            };
+            all.extend(lines.into_iter().map(|line| Known {
+                area: area.clone(),
+                case: case.clone(),
+                line,
+                reason: reason.clone(),
+            }));
+        }
+        Ok(all)
+    }
 }
 
 /// Every run of lines that differs, section by section, of the cases that Envoy ran.
@@ -114,11 +156,16 @@ pub fn unknown(area: &str, differences: Vec<Difference>, known: &[Known]) -> (Ve
     let mut used = vec![false; of_area.len()];
     let mut left = Vec::new();
     for difference in differences {
-        let explains = |known: &Known, line: &String| {
-            (known.case == "*" || known.case == difference.case) && line.contains(&known.line)
+        let explains = |known: &Known, side: &str, line: &str| {
+            let here = known.case == "*" || known.case == difference.case;
+            here && match &known.line {
+                Line::Holds(text) => line.contains(text),
+                Line::Is(text) => *text == format!("{side} | {line}"),
+            }
         };
-        let explained = difference.world.iter().chain(&difference.envoy).all(|line| {
-            let at = of_area.iter().position(|known| explains(known, line));
+        let world = difference.world.iter().map(|line| ("world", line));
+        let explained = world.chain(difference.envoy.iter().map(|line| ("envoy", line))).all(|(side, line)| {
+            let at = of_area.iter().position(|known| explains(known, side, line));
             at.map(|at| used[at] = true).is_some()
         });
         if !explained {
@@ -149,7 +196,7 @@ mod tests {
         let known = |line: &str| Known {
             area: "area".to_owned(),
             case: "x".to_owned(),
-            line: line.to_owned(),
+            line: Line::Holds(line.to_owned()),
             reason: "it is so".to_owned(),
         };
         let both = [known("b"), known("c")];

@@ -41,7 +41,7 @@ pub fn known() -> Result<Vec<compare::Known>, load::LoadError> {
         return Ok(Vec::new());
     }
     let file: compare::KnownFile = toml::from_str(&std::fs::read_to_string(path)?)?;
-    Ok(file.known)
+    file.entries().map_err(load::LoadError::Wrong)
 }
 
 /// What a case's recording lacks of what was expected: a probe that records nothing must not pass.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::host::{Outcome, Seen};
 use super::play::{Answered, Observation};
-use e2e::processor::Row;
+use e2e::processor::{Counts, Row};
 use e2e::stack::Acquirer;
 
 /// Headers that are not compared.
@@ -24,8 +24,10 @@ const APART: [&str; 6] = [
     // Drawn anew for each request.
     "x-request-id",
 ];
-/// How far apart two times of one answer may be: the machine is busy, and virtual time is not.
-const JITTER: Duration = Duration::from_millis(400);
+/// How much later than the world Envoy may answer: the machine is busy, and virtual time is not.
+const LATER: Duration = Duration::from_millis(400);
+/// How much sooner. Whoever does not wait for a time-out that the other waits for shows here.
+const SOONER: Duration = Duration::from_millis(50);
 /// Characters that are shown of a text that differs, and how many of those before the difference.
 const SHOWN: usize = 400;
 const SHOWN_BEFORE: usize = 120;
@@ -64,7 +66,7 @@ pub fn compare(world: &Observation, envoy: &Observation) -> Vec<Difference> {
         if let ([Outcome::Answer(ours_seen)], [Outcome::Answer(theirs_seen)]) =
             (&ours.outcomes[..], &theirs.outcomes[..])
             && ours.send.within.is_none()
-            && ours_seen.took.abs_diff(theirs_seen.took) > JITTER
+            && (theirs_seen.took > ours_seen.took + LATER || theirs_seen.took + SOONER < ours_seen.took)
         {
             let text = |seen: &Seen| format!("{:?}", seen.took);
             found.push(Difference {
@@ -108,6 +110,20 @@ fn fields(seen: &Observation) -> BTreeMap<String, String> {
     // How often something was tried until it was so depends on the machine, and each try counts.
     if seen.answers.iter().any(|answered| answered.send.within.is_some()) {
         return fields;
+    }
+    // Who took it may be drawn; that it arrived once may not.
+    let sum = |of: fn(&Counts) -> u64| seen.end.arrived.iter().map(of).sum::<u64>();
+    for (route, count) in [
+        ("charges", sum(|counts| counts.charges)),
+        ("payments", sum(|counts| counts.payments)),
+        ("captures", sum(|counts| counts.captures)),
+        ("refunds", sum(|counts| counts.refunds)),
+        ("bins", sum(|counts| counts.bins)),
+    ] {
+        // Which of several workers has a look-up itself is drawn, too.
+        if seen.workers == 1 || !["payments", "bins"].contains(&route) {
+            fields.insert(format!("end: arrived {route}"), count.to_string());
+        }
     }
     // By processor where one failed is a matter of whom it met; the sum over processors is not.
     let mut metrics = BTreeMap::<String, u64>::new();
