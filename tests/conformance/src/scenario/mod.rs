@@ -125,19 +125,32 @@ pub async fn run_all(
     let worlds = std::thread::spawn(move || {
         in_both.map(|scenario| in_world(&scenario, &yaml, filters[&scenario.filter].clone(), seed)).collect::<Vec<_>>()
     });
-    let at_envoy = all_at_envoy(scenarios, tried, at_once).await;
+    let mut at_envoy = all_at_envoy(scenarios.clone(), tried, at_once).await;
     let in_world = worlds.join().map_err(|_| HostError("the worlds' thread panicked".to_owned()))?;
+    // Times differ on a busy machine, so what differs is played once more, alone. What broke a check or the law is not.
+    let again = differing(&in_world, &at_envoy);
+    for scenario in scenarios.into_iter().filter(|scenario| again.iter().any(|(name, _)| *name == scenario.name)) {
+        let fresh = all_at_envoy(vec![scenario], tried, 1).await;
+        at_envoy.retain(|run| fresh.iter().all(|fresh| fresh.name != run.name));
+        at_envoy.extend(fresh);
+    }
+    at_envoy.sort_by(|one, other| one.name.cmp(&other.name));
+    let differences = differing(&in_world, &at_envoy);
+    Ok(Conformance { at_envoy, in_world, differences })
+}
+
+/// In what the two hosts differ, of scenarios that hold at both: one that failed says so itself.
+fn differing(in_world: &[Run], at_envoy: &[Run]) -> Vec<(String, Difference)> {
     let mut differences = Vec::new();
-    for world in &in_world {
+    for world in in_world {
         let envoy = at_envoy.iter().find(|run| run.name == world.name);
-        // One that failed says so itself.
         if let (None, Some(envoy)) = (world.failure(), envoy.filter(|run| run.failure().is_none()))
             && let (Ok((seen, _)), Ok((real, _))) = (&world.result, &envoy.result)
         {
             differences.extend(compare(seen, real).into_iter().map(|difference| (world.name.clone(), difference)));
         }
     }
-    Ok(Conformance { at_envoy, in_world, differences })
+    differences
 }
 
 fn compile(path: &Path) -> Result<::world::Filter, HostError> {
