@@ -171,3 +171,44 @@ fn json(fields: &[(String, String)], status: u32) -> Vec<u8> {
     };
     format!("{{{}}}\n", sorted.iter().map(one).collect::<Vec<_>>().join(",")).into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::lines;
+    use crate::proxy::Body;
+
+    fn mapper(when: When, status: Option<u16>, title: &str) -> Mapper {
+        let fields = vec![("title".to_owned(), title.to_owned()), ("status".to_owned(), "%RESPONSE_CODE%".to_owned())];
+        Mapper { when, status, body: Some(Body { content_type: "application/problem+json".to_owned(), fields }) }
+    }
+
+    #[test]
+    fn the_first_mapper_that_matches_has_its_way() {
+        let flags = When::Flags(vec!["UT".to_owned(), "UF".to_owned()]);
+        let mappers = [
+            mapper(When::Details("wasm_fail_stream".to_owned()), Some(504), "lost"),
+            mapper(When::Any(vec![When::Status(404), flags]), None, "say \"no\""),
+            mapper(When::Status(503), None, "never"),
+        ];
+        let said = |reply: LocalReply| {
+            let (head, body) = reply.mapped(&mappers);
+            (head, String::from_utf8(body).unwrap())
+        };
+        let problem = |status: &str, length: &str| {
+            lines([(":status", status), ("content-length", length), ("content-type", "application/problem+json")])
+        };
+        assert_eq!(
+            said(LocalReply::trap()),
+            (problem("504", "30"), "{\"status\":504,\"title\":\"lost\"}\n".to_owned())
+        );
+        let refused = said(LocalReply::refused());
+        assert_eq!(refused.1, "{\"status\":503,\"title\":\"say \\\"no\\\"\"}\n");
+        assert_eq!(said(LocalReply::no_route()).1, "{\"status\":404,\"title\":\"say \\\"no\\\"\"}\n");
+        // A flag that no mapper asks for, and a body as it was.
+        let too_large = said(LocalReply::request_too_large());
+        assert_eq!(too_large.1, "Payload Too Large");
+        let plain = [(":status", "413"), ("content-length", "17"), ("content-type", "text/plain")];
+        assert_eq!(too_large.0, lines(plain));
+    }
+}

@@ -96,15 +96,15 @@ pub const GAPS: &[Gap] = &[
         here: "as the crate does: no SDK calls it",
     },
     Gap {
-        what: "proxy_get_buffer_status of the plugin's configuration in a stream",
-        envoy: "1",
-        crate_does: "serves it",
+        what: "the plugin's configuration outside of proxy_on_configure",
+        envoy: "1 in a stream, and 2 for a write while it is configured",
+        crate_does: "serves it anywhere, and 1 for a write",
         here: "as the crate does",
     },
     Gap {
         what: "proxy_set_effective_context",
-        envoy: "takes any context of the VM",
-        crate_does: "takes those of the running root",
+        envoy: "takes any context of the VM, and 0 for the plugin itself; a callback may act on another stream",
+        crate_does: "takes those of the running root, and not 0; the state lent is that of one stream",
         here: "as the crate does",
     },
     Gap {

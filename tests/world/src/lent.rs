@@ -58,8 +58,6 @@ pub(crate) struct Lent {
     pub(crate) response: Half,
     pub(crate) deferred: Vec<Deferred>,
     pub(crate) info: Info,
-    /// The stream has ended: maps may be read and no more.
-    pub(crate) ended: bool,
     pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What the guest did at the stream's end that would have ended Envoy, every worker and stream with it.
     pub(crate) fatal: Vec<&'static str>,
@@ -67,6 +65,8 @@ pub(crate) struct Lent {
     pub(crate) logged: Arc<AtomicBool>,
     /// What a body that cannot be reached reads as.
     nothing: Body,
+    /// What the request's trailers read as in the log, whatever they were.
+    no_trailers: Map,
 }
 
 impl Lent {
@@ -122,10 +122,7 @@ impl StreamState for Lent {
             true => (&mut half.trailers, half.trailers_lent),
         };
         match access {
-            // The log has no request trailers.
-            Access::Read if logging && (map.is_empty() || map_type == MapType::HttpRequestTrailers) => {
-                Err(Status::NotFound)
-            }
+            Access::Read if logging && map_type == MapType::HttpRequestTrailers => Ok(&mut self.no_trailers),
             Access::Read if lent || logging => Ok(map),
             Access::Write if lent && !logging => Ok(map),
             Access::Read | Access::Write => Err(Status::BadArgument),

@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use proxy_wasm_host::abi::v0_2_1::{
-    CallScope, CalloutId, ContextId, GuestError, HttpCallResponse, QueueId, StreamKind,
-};
-
 use proxy_wasm_host::Error;
+use proxy_wasm_host::abi::v0_2_1::{CallScope, ContextId, GuestError, QueueId, StreamKind};
 
-use super::{Event, StreamId, World, is_last};
-use crate::http::{Message, lines};
+use super::{Event, StreamId, World};
+use crate::failure::LocalReply;
 use crate::lent::{Deferred, Lent, Phase, RootLent};
 use crate::proxy::FailurePolicy;
-use crate::upstream::{Door, Piece, Reply};
-use crate::vm::Opened;
 
 /// What came of a call into a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +59,35 @@ impl World {
                 Called::Returned(value)
             }
             Err(error) => {
-                if matches!(error, GuestError::Runtime(Error::LimitExceeded { .. })) {
-                    self.fatal.push("a callback that does not end: it blocks its worker for ever");
-                }
+                self.judge(&error);
                 Called::Failed
             }
+        }
+    }
+
+    /// Has a root context called. Nobody waits for what comes of it: a trap shows at the VM's next stream.
+    pub(super) fn enter_root<R>(
+        &mut self,
+        vm: usize,
+        what: &str,
+        call: impl FnOnce(&mut CallScope<'_, RootLent>) -> Result<R, GuestError>,
+    ) {
+        let (result, _) = self.vms[vm].guest.with(RootLent, call);
+        let label = self.vms[vm].label.clone();
+        match result {
+            Ok(_) => self.note(|| format!("{label} {what}")),
+            Err(error) => {
+                self.note(|| format!("{label} {what}: {error}"));
+                self.judge(&error);
+            }
+        }
+        self.after_call(vm);
+    }
+
+    /// Only the world has a bound for a callback.
+    fn judge(&mut self, error: &GuestError) {
+        if matches!(error, GuestError::Runtime(Error::LimitExceeded { .. })) {
+            self.fatal.push("a callback that does not end: it blocks its worker for ever");
         }
     }
 
@@ -123,16 +142,13 @@ impl World {
         if !current || self.vms[vm].generation != generation || self.vms[vm].has_failed() {
             return;
         }
-        let guest = &mut self.vms[vm].guest;
-        let (_, _) = guest.with(RootLent, |scope| scope.on_tick(root));
-        if let Some(period) = guest.tick_period(root)
-            && !self.vms[vm].has_failed()
+        self.enter_root(vm, "tick", |scope| scope.on_tick(root));
+        // Unless the callback set it anew.
+        if self.timers.get(&(vm, root)) == Some(&timer)
+            && let Some(period) = self.vms[vm].guest.tick_period(root)
         {
             self.schedule_in(period, Event::Tick { vm, generation, root, timer });
         }
-        let label = self.vms[vm].label.clone();
-        self.note(|| format!("{label} tick"));
-        self.after_call(vm);
     }
 
     /// Ends the root of an earlier configuration, once its streams have ended.
@@ -141,14 +157,12 @@ impl World {
         if self.vms[vm].generation != generation || self.vms[vm].has_failed() {
             return;
         }
-        let guest = &mut self.vms[vm].guest;
-        if guest.has_stream_contexts(root) {
+        if self.vms[vm].guest.has_stream_contexts(root) {
             self.schedule_in(AGAIN, Event::Drained { vm, generation, root });
             return;
         }
         self.timers.remove(&(vm, root));
-        let (_, _) = guest.with(RootLent, |scope| scope.on_done(root).and_then(|_| scope.on_delete(root)));
-        self.after_call(vm);
+        self.enter_root(vm, "root ended", |scope| scope.on_done(root).and_then(|_| scope.on_delete(root)));
     }
 
     /// Items of a queue are announced to the last root that registered it; the main thread's came before the workers'.
@@ -167,8 +181,7 @@ impl World {
 
     pub(super) fn tell_queue(&mut self, vm: usize, generation: u32, root: ContextId, queue: QueueId) {
         if self.vms[vm].generation == generation && !self.vms[vm].has_failed() {
-            let (_, _) = self.vms[vm].guest.with(RootLent, |scope| scope.on_queue_ready(root, queue));
-            self.after_call(vm);
+            self.enter_root(vm, "queue ready", |scope| scope.on_queue_ready(root, queue));
         }
     }
 
@@ -204,89 +217,11 @@ impl World {
         }
     }
 
-    /// Makes a call: how it ends is known at once, and told when its time has come.
-    fn call(&mut self, opened: Opened) {
-        let Opened { guest, context, callout, call } = opened;
-        // A throw-away VM is gone before its calls are answered.
-        let Some(vm) = self.vms.iter().position(|vm| vm.guest.id() == guest) else { return };
-        let cluster = String::from_utf8_lossy(&call.upstream).into_owned();
-        let pairs = |pairs: proxy_wasm_host::abi::v0_2_1::HeaderPairs<'static>| {
-            pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
-        };
-        let mut request = Message { headers: pairs(call.headers), body: call.body.into_owned(), trailers: Vec::new() };
-        request.trailers = pairs(call.trailers);
-        if !request.body.is_empty() {
-            request.headers.extend(lines([("content-length", request.body.len().to_string().as_str())]));
-        }
-        request.headers.extend(lines([("x-envoy-internal", "true")]));
-        if !call.timeout.is_zero() {
-            let timeout = call.timeout.as_millis().to_string();
-            request.headers.extend(lines([("x-envoy-expected-rq-timeout-ms", timeout.as_str())]));
-        }
-        self.note(|| format!("call to {cluster}"));
-        self.weigh(&request.headers, &request.body);
-        let now = self.now();
-        let Some(upstream) = self.upstreams.get(&cluster).cloned() else { return };
-        let limit = self.proxy.clusters.get(&cluster).map_or(u32::MAX, |cluster| cluster.max_requests);
-        let full = self.in_flight.get(&cluster).copied().unwrap_or(0) >= limit;
-        let (door, connect) = (upstream.borrow_mut().door(now), self.connect_timeout(&cluster));
-        *self.in_flight.entry(cluster.clone()).or_default() += 1;
-        let (delay, answer) = match door {
-            _ if full => (Duration::ZERO, overflow()),
-            Door::Refused => (Duration::ZERO, failed_call("remote connection failure")),
-            Door::Silent => (connect, failed_call("connection timeout")),
-            Door::Open => outcome(upstream.borrow_mut().request(now, &request), call.timeout),
-        };
-        // Zero is no time-out.
-        let (delay, answer) = match call.timeout {
-            timeout if !timeout.is_zero() && delay > timeout => (timeout, local(504, "upstream request timeout")),
-            _ => (delay, answer),
-        };
-        if delay < Duration::MAX {
-            let generation = self.vms[vm].generation;
-            self.schedule_in(delay, Event::Called { vm, generation, context, callout, cluster, answer });
-        }
-    }
-
-    pub(super) fn call_answered(
-        &mut self,
-        vm: usize,
-        generation: u32,
-        context: ContextId,
-        callout: CalloutId,
-        answer: HttpCallResponse<'static>,
-    ) {
-        if self.vms[vm].generation != generation || self.vms[vm].has_failed() {
-            return;
-        }
-        // The stream may be gone, and the call with it.
-        let Some(open) = self.vms[vm].guest.open_callout(callout) else { return };
-        let of = |(id, stream): (&StreamId, &super::Stream)| {
-            (stream.worker == vm && stream.generation == generation && stream.context == Some(context)).then_some(*id)
-        };
-        match self.streams.iter().filter(|(_, stream)| !stream.closed).find_map(of) {
-            Some(id) => {
-                let called = self
-                    .enter(id, "call answered", |scope, context| scope.on_http_call_response(context, callout, answer));
-                // Nobody sees a trap here: the stream stays as it is.
-                let _ = called;
-            }
-            None if open.root == open.caller => {
-                let guest = &mut self.vms[vm].guest;
-                let (_, _) = guest.with(RootLent, |scope| scope.on_http_call_response(context, callout, answer));
-                let label = self.vms[vm].label.clone();
-                self.note(|| format!("{label} call answered"));
-                self.after_call(vm);
-            }
-            None => {}
-        }
-    }
-
     /// The VM of a stream has failed: the stream is answered so, once.
     pub(super) fn fail(&mut self, id: StreamId) {
         let Some(stream) = self.stream(id) else { return };
         if !std::mem::replace(&mut stream.fail_replied, true) {
-            self.local_reply(id, crate::failure::LocalReply::trap());
+            self.local_reply(id, LocalReply::trap());
         }
     }
 
@@ -294,67 +229,4 @@ impl World {
     pub(super) fn is_over(&self, id: StreamId, phase: Phase) -> bool {
         self.streams.get(&id).is_none_or(|stream| stream.closed || (phase == Phase::Request && stream.replied))
     }
-}
-
-fn overflow() -> HttpCallResponse<'static> {
-    let body = "upstream connect error or disconnect/reset before headers. reset reason: overflow";
-    let length = body.len().to_string();
-    let head = [
-        (":status", "503"),
-        ("x-envoy-overloaded", "true"),
-        ("content-length", length.as_str()),
-        ("content-type", "text/plain"),
-    ];
-    let head = lines(head).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    HttpCallResponse::received(head).with_body(body.as_bytes().to_vec())
-}
-
-/// The whole answer to a call, and after how long: within its time-out, where that is not zero, or none.
-fn outcome(reply: Reply, timeout: Duration) -> (Duration, HttpCallResponse<'static>) {
-    let (mut time, mut answer) = (Duration::ZERO, Message::default());
-    for (gap, piece) in reply.0 {
-        time += gap;
-        if !timeout.is_zero() && time > timeout && !answer.headers.is_empty() {
-            return (timeout, HttpCallResponse::failed());
-        }
-        let last = is_last(&piece);
-        match piece {
-            Piece::Head { headers, .. } => answer.headers = headers,
-            Piece::Body { bytes, .. } => answer.body.extend(bytes),
-            Piece::Trailers(trailers) => answer.trailers = trailers,
-            Piece::Reset if answer.headers.is_empty() => return (time, failed_call("connection termination")),
-            Piece::Reset => return (time, HttpCallResponse::failed()),
-        }
-        if last {
-            let owned = |lines: crate::http::Headers| {
-                lines.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
-            };
-            if answer.header(":status") == Some(b"204") {
-                answer.headers.retain(|(name, _)| name != b"content-length");
-            }
-            answer.headers.extend(lines([("x-envoy-upstream-service-time", "0")]));
-            let response = HttpCallResponse::received(owned(answer.headers))
-                .with_body(answer.body)
-                .with_trailers(owned(answer.trailers));
-            return (time, response);
-        }
-    }
-    match timeout {
-        timeout if !timeout.is_zero() && !answer.headers.is_empty() => (timeout, HttpCallResponse::failed()),
-        _ => (Duration::MAX, HttpCallResponse::failed()),
-    }
-}
-
-fn failed_call(reason: &str) -> HttpCallResponse<'static> {
-    local(503, &format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}"))
-}
-
-fn local(status: u16, body: &str) -> HttpCallResponse<'static> {
-    let head = lines([
-        (":status", status.to_string().as_str()),
-        ("content-length", body.len().to_string().as_str()),
-        ("content-type", "text/plain"),
-    ]);
-    let head = head.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    HttpCallResponse::received(head).with_body(body.as_bytes().to_vec())
 }

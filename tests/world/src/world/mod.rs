@@ -1,5 +1,6 @@
 //! The world: virtual time, workers, streams and upstreams, one event at a time.
 
+mod call;
 mod client;
 mod flow;
 mod guest;
@@ -186,12 +187,6 @@ impl World {
     fn start_vm(&mut self, label: &str, generation: u32) -> Result<Vm, StartError> {
         let seed = self.rng.u64(..);
         Vm::start(&self.spec, label, generation, seed, &self.proxy.plugin)
-    }
-
-    /// Puts an upstream behind a cluster, in place of what was there.
-    pub fn upstream(&mut self, cluster: &str, upstream: Rc<RefCell<dyn Upstream>>) {
-        self.upstreams.insert(cluster.to_owned(), upstream);
-        self.tell_clusters();
     }
 
     /// Gives the filter another configuration, tried in a throw-away VM first: one that is refused changes nothing.

@@ -252,8 +252,6 @@ impl World {
     /// Tells the filter that the stream is over, and forgets what it held.
     fn finish(&mut self, id: StreamId) {
         self.drop_upcall(id);
-        let Some(stream) = self.stream(id) else { return };
-        stream.lent.ended = true;
         // A trap here leaves nothing to be done for this stream.
         if let Called::Returned(_) = self.enter(id, "done", |scope, context| scope.on_done(context)) {
             let _ = self.enter(id, "delete", |scope, context| scope.on_delete(context).map(|_| ()));
