@@ -4,6 +4,7 @@
 //! hide the next one.
 
 use serde::Deserialize;
+use world::GAPS;
 
 use super::recording::{Recording, Sections};
 
@@ -69,7 +70,9 @@ struct RawKnown {
     line: Option<String>,
     #[serde(default)]
     lines: Vec<String>,
-    reason: String,
+    /// Why it is so, or the row of [`GAPS`] that says it.
+    reason: Option<String>,
+    gap: Option<String>,
 }
 
 impl KnownFile {
@@ -79,11 +82,21 @@ impl KnownFile {
     /// What is wrong: nothing may excuse a whole case.
     pub fn entries(self) -> Result<Vec<Known>, String> {
         let mut all = Vec::new();
-        for RawKnown { area, case, line, lines, reason } in self.known {
+        for RawKnown { area, case, line, lines, reason, gap } in self.known {
+            let wrong = |what: &str| format!("{area} {case}: {what}");
+            let reason = match (reason, gap) {
+                (Some(reason), None) => reason,
+                (None, Some(what)) => {
+                    let row = GAPS.iter().find(|row| row.what == what);
+                    let row = row.ok_or_else(|| wrong(&format!("no row of the world's GAPS is called {what:?}")))?;
+                    format!("{}: Envoy: {}; the crate: {}", row.what, row.envoy, row.crate_does)
+                }
+                _ => return Err(wrong("one of `reason` and `gap`")),
+            };
             let lines: Vec<Line> = match line {
                 Some(text) if lines.is_empty() && !text.is_empty() => vec![Line::Holds(text)],
                 None if !lines.is_empty() => lines.into_iter().map(Line::Is).collect(),
-                _ => return Err(format!("{area} {case}: one text that is not empty as `line`, or whole `lines`")),
+                _ => return Err(wrong("one text that is not empty as `line`, or whole `lines`")),
             };
             all.extend(lines.into_iter().map(|line| Known {
                 area: area.clone(),

@@ -6,36 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use world::proxy::{Cluster, FailurePolicy, Mapper, PathMatch, Proxy, Route, Target, When};
+use world::proxy::{Cluster, FailurePolicy, PathMatch, Proxy, Route, Target};
 
 const HCM: &str =
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
 const HTTP: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-
-/// Envoy's own bit for a flag is not what its configuration takes: that takes the abbreviations, as `When` has them.
-fn when(when: &When) -> Value {
-    match when {
-        When::Status(status) => json!({"status_code_filter": {"comparison": {
-            "op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}}}}),
-        When::Flags(flags) => json!({"response_flag_filter": {"flags": flags}}),
-        When::Details(details) => json!({"metadata_filter": {"details": details}}),
-        When::Any(all) => json!({"or_filter": {"filters": all.iter().map(self::when).collect::<Vec<_>>()}}),
-    }
-}
-
-fn mapper(mapper: &Mapper) -> Value {
-    let mut out = json!({"filter": when(&mapper.when)});
-    if let Some(status) = mapper.status {
-        out["status_code"] = json!(status);
-    }
-    if let Some(body) = &mapper.body {
-        let fields: Map<String, Value> = body.fields.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        out["body_format_override"] = json!({"json_format": fields, "content_type": body.content_type});
-    }
-    out
-}
 
 /// A duration as Envoy writes it.
 fn seconds(duration: Duration) -> String {
@@ -117,7 +94,6 @@ pub fn render(proxy: &Proxy, hosts: &BTreeMap<String, SocketAddr>, wasm: &Path) 
         "request_timeout": seconds(proxy.request_timeout),
         "use_remote_address": proxy.callers_are_outside,
         "http_protocol_options": {"enable_trailers": true},
-        "local_reply_config": {"mappers": proxy.mappers.iter().map(mapper).collect::<Vec<_>>()},
         "route_config": {"virtual_hosts": [{
             "name": proxy.virtual_host,
             "domains": ["*"],

@@ -10,6 +10,9 @@ use super::raw::{Check, Expect, HeaderRule, Rows, Span};
 use e2e::processor::{Counts, Row};
 use e2e::stack::Acquirer;
 
+/// What a finding says that is about when an answer came.
+pub(super) const TOOK: &str = "the answer took";
+
 /// What one answer is not. Empty: it is as expected.
 pub fn answer(expect: &Expect, outcome: &Outcome, known: &Known, n: u64) -> Vec<String> {
     let seen = match outcome {
@@ -30,7 +33,7 @@ pub fn answer(expect: &Expect, outcome: &Outcome, known: &Known, n: u64) -> Vec<
     if let Some(span) = &expect.took_ms {
         let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
         if !span.holds(took) {
-            found.push(format!("took {took} ms, not {span}"));
+            found.push(format!("{TOOK} {took} ms, not {span}"));
         }
     }
     found

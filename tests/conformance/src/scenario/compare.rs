@@ -28,6 +28,8 @@ const APART: [&str; 6] = [
 const LATER: Duration = Duration::from_millis(400);
 /// How much sooner. Whoever does not wait for a time-out that the other waits for shows here.
 const SOONER: Duration = Duration::from_millis(50);
+/// What the place of a difference in time ends with.
+const TOOK: &str = ": took";
 /// Characters that are shown of a text that differs, and how many of those before the difference.
 const SHOWN: usize = 400;
 const SHOWN_BEFORE: usize = 120;
@@ -41,6 +43,13 @@ pub struct Difference {
     pub world: String,
     /// What Envoy said.
     pub envoy: String,
+}
+
+impl Difference {
+    /// Whether it is about when, not about what.
+    pub(super) fn is_of_time(&self) -> bool {
+        self.place.ends_with(TOOK)
+    }
 }
 
 impl fmt::Display for Difference {
@@ -70,7 +79,7 @@ pub fn compare(world: &Observation, envoy: &Observation) -> Vec<Difference> {
         {
             let text = |seen: &Seen| format!("{:?}", seen.took);
             found.push(Difference {
-                place: format!("{}: took", ours.place),
+                place: format!("{}{TOOK}", ours.place),
                 world: text(ours_seen),
                 envoy: text(theirs_seen),
             });

@@ -58,9 +58,10 @@ impl Run {
         }
     }
 
-    /// Whether money went wrong, whatever else did.
-    fn broke_the_law(&self) -> bool {
-        self.result.as_ref().is_ok_and(|(_, findings)| findings.iter().any(|finding| finding.starts_with(play::LAW)))
+    /// Whether nothing is wrong but when an answer came.
+    fn was_late(&self) -> bool {
+        let of_time = |finding: &String| finding.contains(check::TOOK);
+        self.result.as_ref().is_ok_and(|(_, findings)| !findings.is_empty() && findings.iter().all(of_time))
     }
 }
 
@@ -132,11 +133,13 @@ pub async fn run_all(
     });
     let mut at_envoy = all_at_envoy(scenarios.clone(), tried, at_once).await;
     let in_world = worlds.join().map_err(|_| HostError("the worlds' thread panicked".to_owned()))?;
-    // Times differ on a busy machine, so what differs or missed a bound is played once more, alone. What broke the law is
-    // not: that is no matter of time.
-    let mut again: Vec<String> = differing(&in_world, &at_envoy).into_iter().map(|(name, _)| name).collect();
-    let missed = at_envoy.iter().filter(|run| run.failure().is_some() && !run.broke_the_law());
-    again.extend(missed.map(|run| run.name.clone()));
+    // A busy machine changes times, and nothing else: where only they are wrong it is played once more, alone.
+    let late = |run: &&Run| {
+        let mut differing =
+            differing(&in_world, &at_envoy).into_iter().filter(|(name, _)| *name == run.name).peekable();
+        run.was_late() || (differing.peek().is_some() && differing.all(|(_, difference)| difference.is_of_time()))
+    };
+    let again: Vec<String> = at_envoy.iter().filter(late).map(|run| run.name.clone()).collect();
     for scenario in scenarios.into_iter().filter(|scenario| again.contains(&scenario.name)) {
         println!("{}: once more, alone", scenario.name);
         let fresh = all_at_envoy(vec![scenario], tried, 1).await;

@@ -11,9 +11,6 @@ use super::script::{Action, Body, Scenario, Send, Step};
 use e2e::processor::Row;
 use e2e::stack::Acquirer;
 
-/// What a finding begins with that is about money taken twice, or not where it was said to be.
-pub(super) const LAW: &str = "the law";
-
 /// How often something that may take a while is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -64,7 +61,7 @@ pub(crate) async fn play(scenario: &Scenario, host: &mut impl Host) -> Result<(O
     if findings.is_empty() {
         findings.extend(at("end", check::standing(&scenario.end, &end)));
     }
-    findings.extend(at(LAW, player.witness.judge(&end.ledgers)));
+    findings.extend(at("the law", player.witness.judge(&end.ledgers)));
     let details = player.host.details().await?;
     let answers = answers.into_iter().map(|answered| answered.with(&details, &mut findings)).collect();
     Ok((Observation { workers: scenario.workers, answers, end }, findings))
