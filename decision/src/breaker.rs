@@ -35,6 +35,8 @@ pub enum Verdict {
     Good,
     /// It fails.
     Bad,
+    /// The issuer, or the scheme's way to it, fails: the processor only says so.
+    Issuer,
     /// Nothing: the client left, or the answer could not be read.
     Neutral,
 }
@@ -149,7 +151,7 @@ impl Breaker {
                 *failures = 0;
                 None
             }
-            (State::Closed { failures }, _, Verdict::Bad) => {
+            (State::Closed { failures }, _, Verdict::Bad | Verdict::Issuer) => {
                 *failures = failures.saturating_add(1);
                 if *failures < settings.consecutive_failures {
                     return None;
@@ -160,7 +162,7 @@ impl Breaker {
                 self.enter(State::Closed { failures: 0 });
                 Some(Transition::Closed)
             }
-            (State::HalfOpen { trips, .. }, Role::Probe, Verdict::Bad) => {
+            (State::HalfOpen { trips, .. }, Role::Probe, Verdict::Bad | Verdict::Issuer) => {
                 let trips = trips.saturating_add(1);
                 Some(self.open(trips, settings, now, rng))
             }

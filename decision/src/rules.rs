@@ -133,6 +133,10 @@ mod tests {
                 amount: Amount { minor, currency: currency.parse().unwrap() },
                 merchant: merchant.map(str::to_owned),
                 bin: Bin::of_card_number(card),
+                scheme: None,
+                issuer_country: None,
+                funding: None,
+                method: None,
             };
             let headers = [vip.map(<[u8]>::to_vec)];
             rules.pool(Facts { payment: &payment, headers: &headers }).0.0

@@ -1,11 +1,13 @@
 //! What a payment request says, and what its answer means.
 
+mod card;
 mod card_number;
 mod document;
 mod idempotency_key;
 mod outcome;
 mod parse;
 
+pub use card::{Country, Funding, MalformedCountry, Scheme};
 pub use card_number::holds_card_number;
 pub use document::{Document, Encoding, Pointer, RepeatedField};
 pub use idempotency_key::{IdempotencyKey, MalformedIdempotencyKey};
@@ -107,6 +109,14 @@ pub struct Payment {
     pub merchant: Option<String>,
     /// By which range of cards; none for tokens and wallets.
     pub bin: Option<Bin>,
+    /// By which scheme: as the request says, else by the card's range.
+    pub scheme: Option<Scheme>,
+    /// From an issuer of which country, where the request says.
+    pub issuer_country: Option<Country>,
+    /// How the card is funded, where the request says.
+    pub funding: Option<Funding>,
+    /// By which method, such as `card` or `ideal`, in lower case, where the request says.
+    pub method: Option<String>,
 }
 
 impl Payment {

@@ -1,7 +1,7 @@
 //! Bytes to [`Payment`], bounded; a card number does not survive it.
 
 use super::document::{Document, Encoding, Pointer, Scalar};
-use super::{Amount, Bin, Currency, Payment};
+use super::{Amount, Bin, Currency, Payment, Scheme};
 use crate::reason::Reason;
 
 /// Where a request's fields stand; the first pointer that leads to a scalar wins.
@@ -48,7 +48,15 @@ pub fn parse(encoding: Encoding, body: &[u8], fields: &Fields) -> Result<Payment
         Some(Scalar::Text(number)) => Bin::of_card_number(number),
         Some(Scalar::Number(_) | Scalar::Bool(_)) | None => None,
     };
-    Ok(Payment { amount: Amount { minor, currency }, merchant, bin })
+    Ok(Payment {
+        amount: Amount { minor, currency },
+        merchant,
+        bin,
+        scheme: bin.as_ref().and_then(Scheme::of_bin),
+        issuer_country: None,
+        funding: None,
+        method: None,
+    })
 }
 
 /// 1 to 15 digits and nothing else: `str::parse` alone would take a leading `+`.
