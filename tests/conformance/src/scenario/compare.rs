@@ -204,28 +204,41 @@ fn tally(all: &[String]) -> String {
 
 /// What stands for the names that differ from run to run.
 struct Names {
-    /// Payments, in the order they were first spoken of: their ids are drawn.
-    payments: Vec<String>,
+    /// Payments, by the order they were first spoken of: their ids are drawn.
+    payments: BTreeMap<String, usize>,
 }
 
 impl Names {
     fn of(seen: &Observation) -> Self {
-        let mut payments = Vec::new();
+        let mut payments = BTreeMap::new();
         for outcome in seen.answers.iter().flat_map(|answered| &answered.outcomes) {
             let id = match outcome {
                 Outcome::Answer(seen) => seen.json().and_then(|body| body["id"].as_str().map(str::to_owned)),
                 _ => None,
             };
-            payments.extend(id.filter(|id| !payments.contains(id)));
+            let next = payments.len() + 1;
+            if let Some(id) = id.filter(|id| !id.is_empty()) {
+                payments.entry(id).or_insert(next);
+            }
         }
         Self { payments }
     }
 
     /// A text with every payment by its number, and no processor's name: a worker's turns begin where its seed says.
     fn tell(&self, text: &str) -> String {
-        let mut told = text.to_owned();
-        for (n, payment) in self.payments.iter().enumerate() {
-            told = told.replace(payment, &format!("payment {}", n + 1));
+        let mut told = String::with_capacity(text.len());
+        // Word by word: thousands of payments in thousands of texts would be tried one against the other.
+        let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let mut rest = text;
+        while !rest.is_empty() {
+            let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+            let end = rest[word..].find(in_word).map_or(rest.len(), |gap| word + gap);
+            match self.payments.get(&rest[..word]) {
+                Some(n) => told.push_str(&format!("payment {n}")),
+                None => told.push_str(&rest[..word]),
+            }
+            told.push_str(&rest[word..end]);
+            rest = &rest[end..];
         }
         Acquirer::ALL.into_iter().fold(told, |told, who| told.replace(who.name(), "a processor"))
     }

@@ -134,10 +134,10 @@ pub async fn run_all(
     let mut at_envoy = all_at_envoy(scenarios.clone(), tried, at_once).await;
     let in_world = worlds.join().map_err(|_| HostError("the worlds' thread panicked".to_owned()))?;
     // A busy machine changes times, and nothing else: where only they are wrong it is played once more, alone.
+    let first = differing(&in_world, &at_envoy);
     let late = |run: &&Run| {
-        let mut differing =
-            differing(&in_world, &at_envoy).into_iter().filter(|(name, _)| *name == run.name).peekable();
-        run.was_late() || (differing.peek().is_some() && differing.all(|(_, difference)| difference.is_of_time()))
+        let mut of_run = first.iter().filter(|(name, _)| *name == run.name).peekable();
+        run.was_late() || (of_run.peek().is_some() && of_run.all(|(_, difference)| difference.is_of_time()))
     };
     let again: Vec<String> = at_envoy.iter().filter(late).map(|run| run.name.clone()).collect();
     for scenario in scenarios.into_iter().filter(|scenario| again.contains(&scenario.name)) {
