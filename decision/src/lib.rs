@@ -18,8 +18,11 @@
 pub mod backoff;
 pub mod balance;
 pub mod breaker;
+pub mod breakers;
 pub mod config;
 pub mod exchange;
+pub mod fact;
+pub mod heartbeat;
 pub mod lookup;
 pub mod operation;
 pub mod outbox;

@@ -37,6 +37,11 @@ impl Candidates {
         self.0 |= 1 << id.0;
     }
 
+    /// Takes a processor away.
+    pub fn remove(&mut self, id: ProcessorId) {
+        self.0 &= !(1 << id.0);
+    }
+
     /// Is it among them?
     pub fn contains(self, id: ProcessorId) -> bool {
         self.0 & (1 << id.0) != 0

@@ -7,20 +7,33 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::balance::Balancer;
-use crate::breaker::{Breaker, Grant, Transition, Verdict};
+use crate::breaker::{LocalMemory, Memory, Seen, Standing, Verdict};
+use crate::breakers::{Breakers, Leave, Sender, Traits};
 use crate::config::Config;
+use crate::fact::{Beat, Fact, WriteResult};
+use crate::heartbeat;
 use crate::lookup::{Answer, Key, Local, Question};
 use crate::operation::{Kind, PoolId, WhenOpen};
 use crate::outbox::{Fate, Outbox};
 use crate::payment::Outcome;
 use crate::processor::{Candidates, ProcessorId};
-use crate::reason::Reason;
 use crate::rng::Rng;
-use crate::store::{Asked, Store, Stores};
+use crate::store::{Asked, Stores};
 use crate::time::{Mono, Now};
 
 /// Facts that wait to be drained, at most; the oldest are dropped.
 const FACTS_MAX: usize = 1_024;
+
+/// A charge, as far as the choice of its processor needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// The processors that may take it.
+    pub pool: PoolId,
+    /// What its processor is drawn from, where it has an idempotency key.
+    pub key: Option<&'a Key>,
+    /// What its breakers are chosen by.
+    pub traits: Traits,
+}
 
 /// Proof that a request was counted in. It is consumed when the request is counted out, so that is done once.
 #[must_use = "a request that is not counted out is in flight for ever"]
@@ -28,7 +41,10 @@ const FACTS_MAX: usize = 1_024;
 pub struct Ticket {
     processor: ProcessorId,
     kind: Kind,
-    grant: Option<Grant>,
+    leave: Leave,
+    traits: Traits,
+    /// When it was sent; none: it still waits for something.
+    sent: Option<Mono>,
 }
 
 impl Ticket {
@@ -37,110 +53,43 @@ impl Ticket {
         self.processor
     }
 
-    /// Is it the one that tells whether a half-open processor is back?
+    /// Is it one that tells whether a half-open processor is back?
     pub fn is_probe(&self) -> bool {
-        self.grant.as_ref().is_some_and(Grant::is_probe)
+        self.leave.is_probe()
+    }
+
+    /// The request is on its way: from here its time is taken.
+    pub fn sent(self, now: Now) -> Self {
+        Self { sent: Some(now.mono), ..self }
     }
 }
 
-/// What happened, for metrics and logs; the shell drains it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// A request ended.
-    Settled {
-        /// Where it went.
-        processor: ProcessorId,
-        /// What it might have done to money.
-        kind: Kind,
-        /// What its answer means.
-        outcome: Outcome,
-    },
-    /// The filter answered itself.
-    Refused(Reason),
-    /// A breaker changed.
-    Breaker(ProcessorId, Transition),
-    /// The cache-service is asked again, or not for a moment.
-    Store(Store, Transition),
-    /// A look-up was answered from a cache, or not.
-    Lookup(LookupResult),
-    /// A write to the cache-service ended.
-    Write(WriteResult),
-    /// A processor took a payment and its answer named no id that could be pinned.
-    Unpinned(ProcessorId),
+/// A heartbeat to send; consumed by its result.
+#[must_use = "a probe that is not settled keeps its breaker half-open until it expires"]
+#[derive(Debug)]
+pub struct Heartbeat {
+    processor: ProcessorId,
+    leave: Leave,
+    sent: Mono,
 }
 
-/// Where a look-up's answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LookupResult {
-    /// The worker's own memory.
-    HitLocal,
-    /// The cache-service.
-    HitService,
-    /// The processor, as nobody had it.
-    Miss,
-    /// The processor, as the cache-service did not answer.
-    Unavailable,
-    /// The processor, as it may not be cached.
-    Uncached,
-}
-
-impl LookupResult {
-    /// Every result.
-    pub const ALL: [Self; 5] = [Self::HitLocal, Self::HitService, Self::Miss, Self::Unavailable, Self::Uncached];
-
-    /// As written in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HitLocal => "hit_local",
-            Self::HitService => "hit_service",
-            Self::Miss => "miss",
-            Self::Unavailable => "unavailable",
-            Self::Uncached => "uncached",
-        }
-    }
-}
-
-/// How a write to the cache-service ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WriteResult {
-    /// Acknowledged.
-    Stored,
-    /// Refused; trying again would not help.
-    Refused,
-    /// The pin is stored, and another processor has a payment of this id too.
-    Ambiguous,
-    /// Not acknowledged in time; it is tried again.
-    Deferred,
-    /// Not acknowledged, and not tried again.
-    Lost,
-}
-
-impl WriteResult {
-    /// Every result.
-    pub const ALL: [Self; 5] = [Self::Stored, Self::Refused, Self::Ambiguous, Self::Deferred, Self::Lost];
-
-    /// As written in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Refused => "refused",
-            Self::Ambiguous => "ambiguous",
-            Self::Deferred => "deferred",
-            Self::Lost => "lost",
-        }
+impl Heartbeat {
+    /// Where it goes.
+    pub fn processor(&self) -> ProcessorId {
+        self.processor
     }
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     in_flight: u32,
-    breaker: Breaker,
 }
 
 /// One worker's memory.
 pub struct Router {
     config: Config,
     slots: Vec<Slot>,
+    breakers: Breakers,
     balancers: Vec<Balancer>,
     /// What this worker remembers of look-ups.
     pub local: Local,
@@ -151,13 +100,19 @@ pub struct Router {
 }
 
 impl Router {
-    /// A worker that has seen nothing yet. Workers of one proxy take different seeds.
+    /// A worker that shares nothing with others and has seen nothing yet.
     pub fn new(config: Config, seed: u64) -> Self {
+        Self::sharing(config, seed, Box::new(LocalMemory::default()))
+    }
+
+    /// A worker of a proxy, over the memory that its workers share. They take different seeds.
+    pub fn sharing(config: Config, seed: u64, memory: Box<dyn Memory>) -> Self {
         let mut rng = Rng::new(seed);
         let balancers =
             config.pools.iter().map(|pool| Balancer::new(pool.policy, pool.members.clone(), &mut rng)).collect();
         Self {
             slots: config.processors.iter().map(|_| Slot::default()).collect(),
+            breakers: Breakers::new(&config.processors, memory, &mut rng),
             balancers,
             local: Local::new(config.local_entries, config.local_bytes),
             outbox: Outbox::default(),
@@ -173,26 +128,36 @@ impl Router {
         &self.config
     }
 
-    /// A processor of the pool for a charge, counted in; with a key, the one the key belongs to as long as it may be
-    /// used. The error is how long until a processor may be tried again.
-    pub fn route(&mut self, pool: PoolId, key: Option<&Key>, now: Now) -> Result<Ticket, Duration> {
-        let candidates = self.candidates(pool, now.mono);
-        let picked = self.balancers.get_mut(pool.0).and_then(|balancer| balancer.pick(candidates, key));
-        if let Some(ticket) = picked.and_then(|id| self.try_admit(id, now)) {
-            return Ok(ticket);
+    /// A processor for a charge, counted in; with a key, the one the key belongs to as long as it may be used. The error
+    /// is how long until a processor may be tried again.
+    pub fn route(&mut self, charge: &Charge<'_>, now: Now) -> Result<Ticket, Duration> {
+        self.breakers.refresh();
+        let mut candidates = self.candidates(charge.pool, &charge.traits, now.mono);
+        // Every turn takes one candidate away: another worker was faster to send its probe.
+        for _ in 0..ProcessorId::COUNT_MAX {
+            let picked = self.balancers.get_mut(charge.pool.0).and_then(|b| b.pick(candidates, charge.key));
+            let Some(id) = picked else { break };
+            if let Some(ticket) = self.try_admit(id, &charge.traits, now) {
+                return Ok(ticket);
+            }
+            candidates.remove(id);
         }
-        Err(self.wait_for_any(pool, now.mono))
+        Err(self.wait_for_any(charge.pool, &charge.traits, now.mono))
     }
 
     /// This processor for a charge whose key already belongs to it, counted in; none while its breaker is open.
-    pub fn try_admit(&mut self, id: ProcessorId, now: Now) -> Option<Ticket> {
-        let slot = self.slots.get_mut(id.index())?;
-        let (grant, transition) = slot.breaker.acquire(now.mono)?;
+    pub fn try_admit(&mut self, id: ProcessorId, traits: &Traits, now: Now) -> Option<Ticket> {
+        self.breakers.refresh();
+        let of = self.config.processors.get(id.index())?;
+        let leave = self.breakers.acquire(id, of, traits, Sender::Charge, now.mono, &mut self.rng);
+        self.tell_breakers();
+        self.count_in(id, Kind::Charge, leave?, *traits)
+    }
+
+    fn count_in(&mut self, processor: ProcessorId, kind: Kind, leave: Leave, traits: Traits) -> Option<Ticket> {
+        let slot = self.slots.get_mut(processor.index())?;
         slot.in_flight = slot.in_flight.saturating_add(1);
-        if let Some(transition) = transition {
-            self.fact(Fact::Breaker(id, transition));
-        }
-        Some(Ticket { processor: id, kind: Kind::Charge, grant: Some(grant) })
+        Some(Ticket { processor, kind, leave, traits, sent: None })
     }
 
     /// This processor for a request that moves no new money and that nobody else can take, counted in; the error is
@@ -204,17 +169,17 @@ impl Router {
         when_open: WhenOpen,
         now: Now,
     ) -> Result<Ticket, Duration> {
-        let Some(slot) = self.slots.get_mut(id.index()) else { return Err(Duration::ZERO) };
-        if when_open == WhenOpen::Refuse && !slot.breaker.admits(now.mono) {
-            return Err(slot.breaker.opens_again_in(now.mono));
+        let standing = self.standing(id, &Traits::default(), now.mono);
+        if when_open == WhenOpen::Refuse && !standing.admits() {
+            return Err(standing.wait());
         }
-        slot.in_flight = slot.in_flight.saturating_add(1);
-        Ok(Ticket { processor: id, kind, grant: None })
+        self.count_in(id, kind, Leave::uncounted(), Traits::default()).ok_or(Duration::ZERO)
     }
 
     /// A processor for a look-up that any of the pool can answer, counted in: one whose breaker is closed, or any.
     pub fn route_lookup(&mut self, pool: PoolId, now: Now) -> Option<Ticket> {
-        let mut candidates = self.candidates(pool, now.mono);
+        self.breakers.refresh();
+        let mut candidates = self.candidates(pool, &Traits::default(), now.mono);
         if candidates.is_empty() {
             candidates = self.config.pool(pool)?.members.iter().map(|m| m.id).collect();
         }
@@ -232,22 +197,23 @@ impl Router {
 
     /// Counts a request out that was never sent.
     pub fn release(&mut self, ticket: Ticket, now: Now) {
-        self.count_out(ticket, Verdict::Neutral, now);
+        self.count_out(Ticket { sent: None, ..ticket }, Verdict::Neutral, now);
     }
 
     fn count_out(&mut self, ticket: Ticket, verdict: Verdict, now: Now) {
-        let Ticket { processor, grant, .. } = ticket;
-        let (Some(slot), Some(configured)) =
-            (self.slots.get_mut(processor.index()), self.config.processors.get(processor.index()))
-        else {
-            return;
-        };
-        slot.in_flight = slot.in_flight.saturating_sub(1);
-        let Some(grant) = grant else { return };
-        let changed = slot.breaker.settle(grant, verdict, &configured.breaker, now.mono, &mut self.rng);
-        if let Some(transition) = changed {
-            self.fact(Fact::Breaker(processor, transition));
+        let Ticket { processor, leave, traits, sent, .. } = ticket;
+        if let Some(slot) = self.slots.get_mut(processor.index()) {
+            slot.in_flight = slot.in_flight.saturating_sub(1);
         }
+        let seen = Seen { verdict, took: sent.map(|sent| now.mono.since(sent)), issuer: traits.issuer };
+        self.settle_leave(processor, leave, seen, now.mono);
+    }
+
+    fn settle_leave(&mut self, id: ProcessorId, leave: Leave, seen: Seen, now: Mono) {
+        let Some(of) = self.config.processors.get(id.index()) else { return };
+        self.breakers.refresh();
+        self.breakers.settle(id, of, leave, seen, now, &mut self.rng);
+        self.tell_breakers();
     }
 
     /// Requests at a processor that have not been counted out.
@@ -256,8 +222,60 @@ impl Router {
     }
 
     /// May a charge go to this processor now?
-    pub fn admits(&self, id: ProcessorId, now: Now) -> bool {
-        self.slots.get(id.index()).is_some_and(|slot| slot.breaker.admits(now.mono))
+    pub fn admits(&mut self, id: ProcessorId, now: Now) -> bool {
+        self.standing(id, &Traits::default(), now.mono).admits()
+    }
+
+    fn standing(&mut self, id: ProcessorId, traits: &Traits, now: Mono) -> Standing {
+        self.breakers.refresh();
+        let Some(of) = self.config.processors.get(id.index()) else { return Standing::ForcedOpen };
+        self.breakers.standing(id, of, traits, Sender::Charge, now).0
+    }
+
+    /// Work that no request brings: results that wait to be written are, and probes that never came back end.
+    pub fn tick(&mut self, now: Now) {
+        self.breakers.refresh();
+        self.breakers.tick(&self.config.processors, now.mono, &mut self.rng);
+        self.tell_breakers();
+    }
+
+    /// The next heartbeat that this worker should send now, for the whole proxy.
+    pub fn take_heartbeat(&mut self, now: Now) -> Option<Heartbeat> {
+        self.breakers.refresh();
+        let traits = Traits::default();
+        for (at, of) in self.config.processors.iter().enumerate() {
+            let (Some(settings), Some(processor)) = (&of.heartbeat, ProcessorId::new(at)) else { continue };
+            let (standing, _) = self.breakers.standing(processor, of, &traits, Sender::Heartbeat, now.mono);
+            let due = match standing {
+                Standing::Probing => true,
+                Standing::Closed => heartbeat::take_turn(self.breakers.memory(), &of.name, settings, now.mono),
+                Standing::Open(_) | Standing::AwaitingProbe | Standing::ForcedOpen => false,
+            };
+            if !due {
+                continue;
+            }
+            if let Some(leave) =
+                self.breakers.acquire(processor, of, &traits, Sender::Heartbeat, now.mono, &mut self.rng)
+            {
+                self.tell_breakers();
+                return Some(Heartbeat { processor, leave, sent: now.mono });
+            }
+        }
+        None
+    }
+
+    /// Counts the answer to a heartbeat; none: there was none.
+    pub fn settle_heartbeat(&mut self, beat: Heartbeat, status: Option<u16>, now: Now) {
+        let Heartbeat { processor, leave, sent } = beat;
+        let (verdict, result) = match (heartbeat::is_good(status), leave.is_probe()) {
+            (true, true) => (Verdict::Good, Beat::Good),
+            // A health page that answers does not say that charges work.
+            (true, false) => (Verdict::Neutral, Beat::Good),
+            (false, _) => (Verdict::Bad, Beat::Bad),
+        };
+        let took = if verdict == Verdict::Neutral { None } else { Some(now.mono.since(sent)) };
+        self.settle_leave(processor, leave, Seen { verdict, took, issuer: None }, now.mono);
+        self.fact(Fact::Heartbeat(processor, result));
     }
 
     /// Leave to ask the cache-service; none while it is not worth it.
@@ -317,15 +335,29 @@ impl Router {
         self.facts.pop_front()
     }
 
-    fn candidates(&self, pool: PoolId, now: Mono) -> Candidates {
+    fn tell_breakers(&mut self) {
+        for (id, scope, transition) in self.breakers.take_told() {
+            self.fact(Fact::Breaker(id, scope, transition));
+        }
+    }
+
+    fn candidates(&mut self, pool: PoolId, traits: &Traits, now: Mono) -> Candidates {
         let members = self.config.pool(pool).map(|p| p.members.as_slice()).unwrap_or_default();
-        let admits = |id: ProcessorId| self.slots.get(id.index()).is_some_and(|s| s.breaker.admits(now));
+        let (processors, breakers) = (&self.config.processors, &mut self.breakers);
+        let mut admits = |id: ProcessorId| {
+            let of = processors.get(id.index());
+            of.is_some_and(|of| breakers.standing(id, of, traits, Sender::Charge, now).0.admits())
+        };
         members.iter().map(|m| m.id).filter(|id| admits(*id)).collect()
     }
 
-    fn wait_for_any(&self, pool: PoolId, now: Mono) -> Duration {
+    fn wait_for_any(&mut self, pool: PoolId, traits: &Traits, now: Mono) -> Duration {
         let members = self.config.pool(pool).map(|p| p.members.as_slice()).unwrap_or_default();
-        let waits = members.iter().filter_map(|m| self.slots.get(m.id.index()));
-        waits.map(|slot| slot.breaker.opens_again_in(now)).min().unwrap_or_default()
+        let (processors, breakers) = (&self.config.processors, &mut self.breakers);
+        let waits = members.iter().filter_map(|m| {
+            let of = processors.get(m.id.index())?;
+            Some(breakers.standing(m.id, of, traits, Sender::Charge, now).0.wait())
+        });
+        waits.min().unwrap_or_default()
     }
 }

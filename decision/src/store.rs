@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::breaker::{Breaker, Grant, Settings, Transition, Verdict};
+use crate::breaker::{Grant, Record, Settings, Transition, Verdict};
 use crate::lookup::{Answer, Question};
 use crate::rng::Rng;
 use crate::time::Mono;
@@ -60,15 +60,17 @@ pub(crate) struct Asked {
 /// What one worker knows of the cache-service.
 #[derive(Debug)]
 pub(crate) struct Stores {
-    lookups: Breaker,
-    records: Breaker,
+    lookups: Record,
+    records: Record,
     settings: Settings,
+    /// The id of the next probe.
+    next: u64,
 }
 
 impl Default for Stores {
     fn default() -> Self {
-        let settings = Settings { consecutive_failures: FAILURES, open: OPEN, open_max: OPEN_MAX };
-        Self { lookups: Breaker::default(), records: Breaker::default(), settings }
+        let settings = Settings::consecutive(FAILURES, OPEN, OPEN_MAX);
+        Self { lookups: Record::default(), records: Record::default(), settings, next: 0 }
     }
 }
 
@@ -76,7 +78,9 @@ impl Stores {
     /// Leave to ask now; none while it is not worth it.
     pub(crate) fn acquire(&mut self, question: &Question, now: Mono) -> Option<(Asked, Option<(Store, Transition)>)> {
         let store = Store::of(question);
-        let (grant, changed) = self.breaker(store).acquire(now)?;
+        self.next = self.next.wrapping_add(1);
+        let (settings, permit) = (self.settings.clone(), self.next);
+        let (grant, changed) = self.record(store).acquire(permit, &settings, now)?;
         Some((Asked { store, grant }, changed.map(|transition| (store, transition))))
     }
 
@@ -94,11 +98,11 @@ impl Stores {
             Some(_) => Verdict::Good,
         };
         let settings = self.settings.clone();
-        let changed = self.breaker(store).settle(grant, verdict, &settings, now, rng);
+        let changed = self.record(store).settle(&grant, verdict.into(), 1, &settings, now, rng);
         changed.map(|transition| (store, transition))
     }
 
-    fn breaker(&mut self, store: Store) -> &mut Breaker {
+    fn record(&mut self, store: Store) -> &mut Record {
         match store {
             Store::Lookups => &mut self.lookups,
             Store::Records => &mut self.records,

@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ptr::null_mut;
 use std::time::Duration;
 
+use decision::breaker::{LocalMemory, Memory};
 use decision::exchange::Edit;
 use decision::lookup::CacheRequest;
 use decision::reason::LocalReply;
@@ -42,6 +43,8 @@ unsafe extern "C" {
     ) -> i32;
     fn proxy_define_metric(kind: i32, name: *const u8, len: usize, id: *mut u32) -> i32;
     fn proxy_increment_metric(id: u32, offset: i64) -> i32;
+    fn proxy_get_shared_data(name: *const u8, len: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> i32;
+    fn proxy_set_shared_data(name: *const u8, len: usize, value: *const u8, value_len: usize, cas: u32) -> i32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -142,12 +145,50 @@ pub(crate) fn clear_route_cache() {
     let _ = hostcalls::call_foreign_function("clear_route_cache", None);
 }
 
+/// The proxy's memory that all its workers share. A host without one remembers nothing there: each write succeeds, each
+/// read finds none, so it is asked for by [`shared_memory`] only.
+struct SharedData;
+
+impl Memory for SharedData {
+    fn read(&self, name: &str) -> Option<(Vec<u8>, u32)> {
+        let mut version = 0;
+        // SAFETY: as in `headers`; the host reads the name and writes the version before it returns.
+        let bytes = unsafe {
+            taken(|data, size| proxy_get_shared_data(name.as_ptr(), name.len(), data, size, &raw mut version))
+        };
+        bytes.map(|bytes| (bytes, version))
+    }
+
+    fn swap(&mut self, name: &str, value: &[u8], version: u32) -> bool {
+        // SAFETY: the host reads the slices before it returns.
+        let status = unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), version) };
+        status == OK
+    }
+}
+
+/// The memory that all workers of the proxy share; one of this worker alone where the host has none.
+pub(crate) fn shared_memory() -> Box<dyn Memory> {
+    const PROBE: &str = "switchyard.shared";
+    let mut shared = SharedData;
+    if shared.swap(PROBE, b"1", 0) && shared.read(PROBE).is_some() {
+        Box::new(shared)
+    } else {
+        Box::new(LocalMemory::default())
+    }
+}
+
 /// Where the cache-service is and how it is asked.
 pub(crate) struct Callee<'a> {
     pub(crate) cluster: &'a str,
     pub(crate) authority: &'a str,
     pub(crate) authorization: &'a str,
     pub(crate) timeout: Duration,
+}
+
+/// Asks a processor whether it is there; the token names its answer. None: nothing was sent, and no answer comes.
+pub(crate) fn get(cluster: &str, authority: &str, path: &str, timeout: Duration) -> Option<u32> {
+    let headers = vec![(":method", "GET"), (":path", path), (":authority", authority)];
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
 }
 
 /// Sends a call; the token names its answer. None: nothing was sent, and no answer comes.

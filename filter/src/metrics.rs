@@ -5,20 +5,25 @@
 //! what a client sends.
 
 use decision::breaker::Transition;
+use decision::breakers::Scope;
 use decision::config::Config;
+use decision::fact::{Beat, Fact, LookupResult, WriteResult};
 use decision::operation::Kind;
 use decision::payment::Outcome;
 use decision::processor::ProcessorId;
 use decision::reason::Reason;
-use decision::router::{Fact, LookupResult, WriteResult};
 use decision::store::Store;
 
 use crate::host::{self, Counter};
 
 /// Requests that ended, by processor, kind and outcome.
 const REQUESTS: &str = "switchyard_requests_total";
-/// Changes of breakers, by processor and the state entered.
+/// Changes of breakers, by processor, what they stand for, and the state entered.
 const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
+/// Charges sent to a processor that its breaker keeps out, as too few others were left, by processor.
+const PANICS: &str = "switchyard_panics_total";
+/// Heartbeats that ended, by processor and how.
+const HEARTBEATS: &str = "switchyard_heartbeats_total";
 /// Payments a processor took without an id that could be pinned, by processor.
 const UNPINNED: &str = "switchyard_unpinned_total";
 /// Requests the filter answered itself, by reason.
@@ -51,7 +56,9 @@ impl<K: Copy + PartialEq> Family<K> {
 struct OfProcessor {
     name: String,
     requests: Family<(Kind, Outcome)>,
-    transitions: Family<Transition>,
+    transitions: Family<(&'static str, Transition)>,
+    panics: Family<()>,
+    heartbeats: Family<Beat>,
     unpinned: Family<()>,
 }
 
@@ -76,7 +83,12 @@ impl Metrics {
                 },
             ),
             unpinned: Family::define([()], |()| format!("{UNPINNED}.processor={name}")),
-            transitions: Family::define(STATES, |t| format!("{TRANSITIONS}.processor={name}.to={}", state(t))),
+            panics: Family::define([()], |()| format!("{PANICS}.processor={name}")),
+            heartbeats: Family::define(Beat::ALL, |b| format!("{HEARTBEATS}.processor={name}.result={}", b.as_str())),
+            transitions: Family::define(
+                Scope::KINDS.into_iter().flat_map(|scope| STATES.map(|to| (scope, to))),
+                |(scope, to)| format!("{TRANSITIONS}.processor={name}.scope={scope}.to={}", state(to)),
+            ),
         };
         Self {
             processors: config.processors.iter().map(|p| of_processor(&p.name)).collect(),
@@ -102,9 +114,19 @@ impl Metrics {
                     of.requests.count((kind, outcome));
                 }
             }
-            Fact::Breaker(processor, transition) => {
+            Fact::Breaker(processor, scope, transition) => {
                 if let Some(of) = self.processors.get(processor.index()) {
-                    of.transitions.count(transition);
+                    of.transitions.count((scope.kind(), transition));
+                }
+            }
+            Fact::Panicked(processor) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.panics.count(());
+                }
+            }
+            Fact::Heartbeat(processor, beat) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.heartbeats.count(beat);
                 }
             }
             Fact::Unpinned(processor) => {

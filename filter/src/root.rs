@@ -1,13 +1,16 @@
 //! Configuration, the worker's memory, and what waits for the tick.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use decision::breakers::Scope;
 use decision::exchange::Headers;
+use decision::fact::Fact;
 use decision::lookup::{Answer, Question};
-use decision::router::{Fact, Router};
+use decision::processor::ProcessorId;
+use decision::router::{Heartbeat, Router};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
@@ -29,6 +32,8 @@ pub(crate) struct Worker {
     /// Bytes of a request body, and of an answer that is held.
     pub(crate) request_body_bytes: usize,
     pub(crate) answer_body_bytes: usize,
+    /// Has this VM served a stream? That of the proxy's main thread never does, and its calls go nowhere.
+    served: Cell<bool>,
 }
 
 impl Worker {
@@ -60,15 +65,17 @@ impl Worker {
     pub(crate) fn drain_facts(&self) {
         while let Some(fact) = self.decide(Router::poll_fact) {
             let changed = match fact {
-                Fact::Breaker(id, transition) => Some(("processor", self.metrics.processor(id), transition)),
-                Fact::Store(store, transition) => Some(("cache-service", store.as_str(), transition)),
+                Fact::Breaker(id, Scope::Processor, transition) => {
+                    Some((format!("processor {}", self.metrics.processor(id)), transition))
+                }
+                Fact::Breaker(id, scope, transition) => {
+                    Some((format!("processor {}, {scope}", self.metrics.processor(id)), transition))
+                }
+                Fact::Store(store, transition) => Some((format!("cache-service {}", store.as_str()), transition)),
                 _ => None,
             };
-            if let Some((what, name, transition)) = changed {
-                host::log(
-                    LogLevel::Warn,
-                    &format!("switchyard: {what} {name}: breaker {}", metrics::state(transition)),
-                );
+            if let Some((whose, transition)) = changed {
+                host::log(LogLevel::Warn, &format!("switchyard: {whose}: breaker {}", metrics::state(transition)));
             }
             self.metrics.count(fact);
         }
@@ -79,8 +86,36 @@ impl Worker {
 pub(crate) fn read_answer(question: &Question, body_size: usize) -> Answer {
     let headers = host::headers(Map::CallResponse);
     let headers = Headers::new(&headers);
-    let status = headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+    let status = status(headers);
     question.read(status, headers, &host::buffer(Buffer::CallResponseBody, body_size))
+}
+
+/// The status of a call's answer; none where there was none.
+fn call_status() -> Option<u16> {
+    status(Headers::new(&host::headers(Map::CallResponse)))
+}
+
+fn status(headers: Headers<'_>) -> Option<u16> {
+    headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok())
+}
+
+impl Root {
+    fn send_heartbeats(worker: &Worker, on_their_way: &mut BTreeMap<u32, Heartbeat>) {
+        for _ in 0..ProcessorId::COUNT_MAX {
+            let now = host::now();
+            let Some(beat) = worker.decide(|router| router.take_heartbeat(now)) else { return };
+            let sent = worker.decide(|router| {
+                let of = router.config().processor(beat.processor())?;
+                let settings = of.heartbeat.as_ref()?;
+                let authority = of.authority.as_ref().unwrap_or(&of.cluster);
+                host::get(&of.cluster, authority, &settings.path, settings.timeout)
+            });
+            match sent {
+                Some(token) => drop(on_their_way.insert(token, beat)),
+                None => worker.decide(|router| router.settle_heartbeat(beat, None, now)),
+            }
+        }
+    }
 }
 
 /// The root context.
@@ -89,11 +124,19 @@ pub(crate) struct Root {
     worker: Option<Rc<Worker>>,
     /// Deferred writes on their way, by token.
     deferred: BTreeMap<u32, (u64, Question)>,
+    /// Heartbeats on their way, by token.
+    heartbeats: BTreeMap<u32, Heartbeat>,
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        let (Some(worker), Some((id, question))) = (&self.worker, self.deferred.remove(&token)) else { return };
+        let Some(worker) = &self.worker else { return };
+        if let Some(beat) = self.heartbeats.remove(&token) {
+            let (status, now) = (call_status(), host::now());
+            worker.decide(|router| router.settle_heartbeat(beat, status, now));
+            return worker.drain_facts();
+        }
+        let Some((id, question)) = self.deferred.remove(&token) else { return };
         let answer = read_answer(&question, body_size);
         worker.decide(|router| router.settle_deferred(id, &answer));
         worker.drain_facts();
@@ -106,8 +149,9 @@ impl RootContext for Root {
             Ok((cache_service, routing)) => {
                 let metrics = Metrics::define(&routing);
                 let (request_body_bytes, answer_body_bytes) = (routing.request_body_bytes, routing.answer_body_bytes);
-                let router = RefCell::new(Router::new(routing, host::seed()));
-                let worker = Worker { router, cache_service, metrics, request_body_bytes, answer_body_bytes };
+                let router = RefCell::new(Router::sharing(routing, host::seed(), host::shared_memory()));
+                let served = Cell::new(false);
+                let worker = Worker { router, cache_service, metrics, request_body_bytes, answer_body_bytes, served };
                 self.worker = Some(Rc::new(worker));
                 host::tick_every(TICK);
                 true
@@ -121,6 +165,12 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
+        let now = host::now();
+        worker.decide(|router| router.tick(now));
+        if worker.served.get() {
+            Self::send_heartbeats(worker, &mut self.heartbeats);
+        }
+        worker.drain_facts();
         for _ in 0..DEFERRED_PER_TICK {
             let now = host::now();
             let Some((id, question)) = worker.decide(|router| router.take_due(now)) else { break };
@@ -131,6 +181,9 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        if let Some(worker) = &self.worker {
+            worker.served.set(true);
+        }
         self.worker.as_ref().map(|worker| Box::new(Http::new(Rc::clone(worker))) as Box<dyn HttpContext>)
     }
 

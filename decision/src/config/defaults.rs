@@ -25,6 +25,47 @@ pub const OPEN_MS_MAX: u64 = 60_000;
 /// Milliseconds.
 pub const OPEN_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 
+/// Milliseconds the shares of failures and slow calls look back: Linkerd's 10 s in 10 buckets.
+pub const WINDOW_MS: u64 = 10_000;
+/// Milliseconds.
+pub const WINDOW_MS_RANGE: RangeInclusive<u64> = 100..=3_600_000;
+/// Calls, where the window counts calls.
+pub const WINDOW_CALLS_RANGE: RangeInclusive<u64> = 10..=100_000;
+/// Calls within the window below which no share is looked at: Hystrix's 20; payments are few.
+pub const CALLS_MIN: u64 = 20;
+/// Calls.
+pub const CALLS_MIN_RANGE: RangeInclusive<u64> = 1..=100_000;
+/// Percent of failures: Hystrix and resilience4j take 50.
+pub const FAILURE_PERCENT: u64 = 50;
+/// Percent of slow calls; 0: not looked at, as nobody but the operator knows what slow is.
+pub const SLOW_PERCENT: u64 = 0;
+/// Percent; 0: not looked at.
+pub const PERCENT_RANGE: RangeInclusive<u64> = 0..=100;
+/// Milliseconds from which a call is slow: below the shipped route's time-out of 10 s, above most authorisations.
+pub const SLOW_CALL_MS: u64 = 5_000;
+/// Milliseconds.
+pub const SLOW_CALL_MS_RANGE: RangeInclusive<u64> = 1..=600_000;
+/// Issuers that must fail before it is the processor's failure: one may be down, and a second beside it.
+pub const ISSUERS: u64 = 3;
+/// Issuers.
+pub const ISSUERS_RANGE: RangeInclusive<u64> = 1..=crate::breaker::ISSUERS as u64;
+/// Probes of one half-open time: each is somebody's payment.
+pub const PROBES: u64 = 1;
+/// Probes.
+pub const PROBES_RANGE: RangeInclusive<u64> = 1..=crate::breaker::PROBES as u64;
+/// Milliseconds until a probe that did not come back has failed: three times the shipped route's time-out.
+pub const PROBE_TIMEOUT_MS: u64 = 30_000;
+/// Milliseconds.
+pub const PROBE_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 100..=3_600_000;
+/// Milliseconds between heartbeats: HAProxy checks every 2 s; payments' health pages are rate limited.
+pub const HEARTBEAT_INTERVAL_MS: u64 = 5_000;
+/// Milliseconds.
+pub const HEARTBEAT_INTERVAL_MS_RANGE: RangeInclusive<u64> = 100..=600_000;
+/// Milliseconds until a heartbeat has failed.
+pub const HEARTBEAT_TIMEOUT_MS: u64 = 2_000;
+/// Milliseconds.
+pub const HEARTBEAT_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 10..=60_000;
+
 /// A processor's share.
 pub const WEIGHT: u64 = 1;
 /// Shares beyond a thousand to one are a rule, not a weight.

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use crate::balance::{Member, Policy};
 use crate::breaker;
+use crate::breakers::Dimension;
+use crate::heartbeat;
 use crate::lookup::Namespace;
 use crate::operation::{Claims, Kind, OperationId, PoolId, Template, WhenOpen};
 use crate::payment::{Fields, Profile};
@@ -85,8 +87,12 @@ pub struct Processor {
     pub authority: Option<String>,
     /// What its paths start with; empty: the client's path.
     pub path_prefix: String,
-    /// When its breaker opens.
+    /// When its breakers open.
     pub breaker: breaker::Settings,
+    /// By what its traffic is told apart, each part with a breaker of its own.
+    pub per: Vec<Dimension>,
+    /// How it is asked whether it is there.
+    pub heartbeat: Option<heartbeat::Settings>,
 }
 
 /// What a processor does with an idempotency key that it has seen.

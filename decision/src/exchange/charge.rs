@@ -5,12 +5,14 @@ use super::{
     Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Then,
     answer_edits, detail, head, pin,
 };
+use crate::breakers::Traits;
 use crate::config::{Detail, KeyCarrier, Presence, SameKey, Spelling};
+use crate::fact::Fact;
 use crate::lookup::{Answer, Claim, Key, KeyBuilder, Question};
 use crate::operation::{Claims, Kind};
 use crate::payment::{self, Encoding, IdempotencyKey, Outcome, Spoke};
 use crate::reason::Reason;
-use crate::router::{Fact, Router, Ticket};
+use crate::router::{Charge, Router, Ticket};
 use crate::rules;
 use crate::time::Now;
 
@@ -27,6 +29,7 @@ pub(super) struct Head {
 pub(super) struct Claiming {
     request: Request,
     ticket: Ticket,
+    traits: Traits,
 }
 
 impl Claiming {
@@ -66,28 +69,30 @@ impl Exchange {
         let facts = rules::Facts { payment: &payment, headers: &head.rule_headers };
         let (pool, _) = router.config().rules.pool(facts);
         let affinity = head.key.as_ref().map(|(key, _)| affinity_key(&head.request.tenant, key));
-        let ticket = match router.route(pool, affinity.as_ref(), now) {
+        let traits = Traits::of(&payment);
+        let charge = Charge { pool, key: affinity.as_ref(), traits };
+        let ticket = match router.route(&charge, now) {
             Ok(ticket) => ticket,
             Err(wait) => return self.refuse(router, Reason::NoProcessor, Some(wait)),
         };
         let Some((key, Claims::Required)) = &head.key else {
-            return self.send_charge(router, head.request, ticket);
+            return self.send_charge(router, head.request, ticket, now);
         };
         let name = router.config().processor(ticket.processor()).map(|p| p.name.clone());
         let key = claim_key(router, &head.request, key);
-        self.state = State::ChargeClaim(Claiming { request: head.request, ticket });
+        self.state = State::ChargeClaim(Claiming { request: head.request, ticket, traits });
         self.ask(router, Question::Claim { key, processor: name.unwrap_or_default() }, now)
     }
 
     pub(super) fn charge_claimed(
         &mut self,
         router: &mut Router,
-        Claiming { request, ticket }: Claiming,
+        Claiming { request, ticket, traits }: Claiming,
         answer: Answer,
         now: Now,
     ) -> Step {
         let holder = match answer {
-            Answer::Claimed(Claim::Fresh, _) => return self.send_charge(router, request, ticket),
+            Answer::Claimed(Claim::Fresh, _) => return self.send_charge(router, request, ticket, now),
             Answer::Claimed(Claim::Existing, holder) => holder,
             _ => {
                 router.release(ticket, now);
@@ -99,18 +104,18 @@ impl Exchange {
         let id = router.config().processor_named(&holder);
         let replays = id.and_then(|id| router.config().processor(id)).map(|p| p.same_key);
         let again = match (id, replays) {
-            (Some(id), Some(SameKey::Replays)) => router.try_admit(id, now),
+            (Some(id), Some(SameKey::Replays)) => router.try_admit(id, &traits, now),
             _ => None,
         };
         match again {
-            Some(ticket) => self.send_charge(router, request, ticket),
+            Some(ticket) => self.send_charge(router, request, ticket, now),
             None => self.refuse(router, Reason::KeyUnresolved, None),
         }
     }
 
-    fn send_charge(&mut self, router: &Router, request: Request, ticket: Ticket) -> Step {
+    fn send_charge(&mut self, router: &Router, request: Request, ticket: Ticket, now: Now) -> Step {
         let job = Job { tenant: request.tenant.clone() };
-        self.forward(router, request, ticket, AnyJob::Charge(job))
+        self.forward(router, request, ticket, AnyJob::Charge(job), now)
     }
 
     pub(super) fn charge_response(

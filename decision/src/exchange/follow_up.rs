@@ -61,7 +61,7 @@ impl Exchange {
         };
         let entity = lookup::entity_key(router, &request, id);
         let job = Job { invalidates: namespace.zip(entity) };
-        self.forward(router, request, ticket, AnyJob::FollowUp(job))
+        self.forward(router, request, ticket, AnyJob::FollowUp(job), now)
     }
 
     pub(super) fn follow_up_response(

@@ -8,12 +8,13 @@ use super::{
     head, pin,
 };
 use crate::config::{AnswerHeaders, Config, Detail, Lookup, Shared};
+use crate::fact::{Fact, LookupResult};
 use crate::lookup::{Answer, Key, KeyBuilder, Loaded, Namespace, Question, Value};
 use crate::operation::{Kind, WhenOpen};
 use crate::payment::{self, Encoding, Outcome, Spoke, holds_card_number};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
-use crate::router::{Fact, LookupResult, Router, Ticket};
+use crate::router::{Router, Ticket};
 use crate::time::{Mono, Now};
 
 /// A tenant's look-up whose processor is awaited.
@@ -201,7 +202,7 @@ impl Exchange {
             None => router.route_lookup(router.config().rules.default, now),
         };
         match ticket {
-            Some(ticket) => self.forward(router, request, ticket, AnyJob::Lookup(job)),
+            Some(ticket) => self.forward(router, request, ticket, AnyJob::Lookup(job), now),
             None => self.refuse_lookup(router, Reason::NoProcessor, None),
         }
     }

@@ -25,12 +25,13 @@ use std::time::Duration;
 use request::{Found, Request, find_operation, tenant};
 
 use crate::config::{AnswerHeaders, Config, Detail};
+use crate::fact::{Fact, WriteResult};
 use crate::lookup::{Answer, Key, Loaded, Question};
 use crate::operation::{Kind, OperationId};
 use crate::payment::{Outcome, Spoke};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
-use crate::router::{Fact, Router, Ticket, WriteResult};
+use crate::router::{Router, Ticket};
 use crate::store::Asked;
 use crate::time::Now;
 
@@ -288,7 +289,7 @@ impl Exchange {
     }
 
     /// Sends the request to the ticket's processor.
-    fn forward(&mut self, router: &Router, request: Request, ticket: Ticket, job: Job) -> Step {
+    fn forward(&mut self, router: &Router, request: Request, ticket: Ticket, job: Job, now: Now) -> Step {
         let mut edits = request.edits;
         if let Some(processor) = router.config().processor(ticket.processor()) {
             let config = router.config();
@@ -304,7 +305,7 @@ impl Exchange {
             // An answer that must be read must not come compressed.
             edits.push(Edit::Set("accept-encoding".to_owned(), b"identity".to_vec()));
         }
-        self.state = State::Sent(Sent { ticket, job, status: 0 });
+        self.state = State::Sent(Sent { ticket: ticket.sent(now), job, status: 0 });
         Step::Forward(edits)
     }
 

@@ -1,8 +1,8 @@
 //! What an operator may meet in an answer or a metric stands in the reference.
 
+use decision::fact::{LookupResult, WriteResult};
 use decision::payment::Outcome;
 use decision::reason::Reason;
-use decision::router::{LookupResult, WriteResult};
 use decision::store::Store;
 
 const REFERENCE: &str = include_str!("../../../envoy/README.md");

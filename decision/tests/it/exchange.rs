@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use decision::exchange::{Body, Edit, Ends, Step};
+use decision::fact::{Fact, LookupResult, WriteResult};
 use decision::lookup::{Answer, Claim, Question, Value};
 use decision::payment::{Outcome, Spoke};
-use decision::router::{Fact, LookupResult, WriteResult};
 
 use crate::fixture::{CHARGE, Drive, at, forwarded, refused, set};
 

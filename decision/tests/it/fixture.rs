@@ -2,10 +2,11 @@
 
 use decision::config::Config;
 use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::fact::Fact;
 use decision::lookup::Answer;
 use decision::payment::Spoke;
 use decision::reason::LocalReply;
-use decision::router::{Fact, Router};
+use decision::router::Router;
 use decision::time::{Mono, Now, Wall};
 use serde_json::{Value, json};
 

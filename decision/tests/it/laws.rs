@@ -1,56 +1,15 @@
 //! Laws of the parts, over random operations.
 
-use decision::breaker::{Breaker, Grant, Settings, Transition, Verdict};
 use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead};
 use decision::lookup::Answer;
 use decision::payment::{Encoding, Spoke};
 use decision::processor::ProcessorId;
-use decision::rng::Rng;
 use decision::router::Router;
-use decision::time::Mono;
 use proptest::prelude::*;
-use std::time::Duration;
 
 use crate::fixture::{CHARGE, at, config, lines};
 
 proptest! {
-    /// Nothing is admitted from the moment a breaker opens until half its shortest wait is over, nor while a probe is
-    /// out; judged by a model of its own.
-    #[test]
-    fn a_breaker_admits_nothing_while_open(ops in prop::collection::vec((0_u8..6, 0_u64..120), 1..400), seed: u64) {
-        let open = Duration::from_millis(100);
-        let settings = Settings { consecutive_failures: 3, open, open_max: open * 8 };
-        let (mut breaker, mut rng, mut now) = (Breaker::default(), Rng::new(seed), Mono(0));
-        let mut out: Vec<Grant> = Vec::new();
-        let mut opened: Option<Mono> = None;
-        let mut transitions = 0;
-        for (op, millis) in ops {
-            now = now.after(Duration::from_millis(millis / 4));
-            let admits = breaker.admits(now);
-            let probing = out.iter().any(Grant::is_probe) && opened.is_some();
-            let too_early = opened.is_some_and(|at| now < at.after(open / 2));
-            if op < 3 {
-                let got = breaker.acquire(now);
-                prop_assert_eq!(got.is_some(), admits);
-                prop_assert!(got.is_none() || !(too_early || probing), "admitted at {:?}", now);
-                out.extend(got.map(|(grant, _)| grant));
-            } else if !out.is_empty() {
-                let grant = out.swap_remove(usize::try_from(millis).unwrap() % out.len());
-                let verdict = [Verdict::Good, Verdict::Bad, Verdict::Neutral][usize::from(op - 3)];
-                match breaker.settle(grant, verdict, &settings, now, &mut rng) {
-                    Some(Transition::Opened) => opened = Some(now),
-                    Some(Transition::Closed) => opened = None,
-                    Some(Transition::HalfOpened) | None => continue,
-                }
-                transitions += 1;
-                // What was granted before belongs to the past.
-                out.retain(|grant| !grant.is_probe());
-            }
-            prop_assert!(breaker.opens_again_in(now) <= settings.open_max);
-        }
-        prop_assert!(transitions < 400);
-    }
-
     /// Whatever events arrive in whatever order, nothing panics, and nothing is in flight at the end.
     #[test]
     fn any_order_of_events_ends_with_nothing_in_flight(

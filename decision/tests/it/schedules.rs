@@ -5,9 +5,9 @@ use std::time::Duration;
 use decision::breaker::Transition;
 use decision::config::Config;
 use decision::exchange::{Ending, Ends, Headers, ResponseHead, Step};
+use decision::fact::{Fact, LookupResult, WriteResult};
 use decision::lookup::{Answer, Claim, Question, Value};
 use decision::payment::{Outcome, Spoke};
-use decision::router::{Fact, LookupResult, WriteResult};
 use serde_json::{Value as Json, json};
 
 use crate::fixture::{CHARGE, Drive, at, document, forwarded, lines, set};
@@ -181,7 +181,7 @@ fn a_probe_that_was_answered_closes_even_when_it_could_not_be_read() {
     let step = drive.exchange.on_response_headers(&mut drive.router, head, Ends::Later, drive.now);
     assert!(matches!(step, Step::Pass(_)));
     let facts = drive.facts();
-    assert!(facts.iter().any(|fact| matches!(fact, Fact::Breaker(_, Transition::Closed))), "{facts:?}");
+    assert!(facts.iter().any(|fact| matches!(fact, Fact::Breaker(_, _, Transition::Closed))), "{facts:?}");
     assert!(facts.iter().any(|fact| matches!(fact, Fact::Unpinned(_))), "a payment nobody can follow up is counted");
 }
 

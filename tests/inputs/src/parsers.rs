@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use decision::breakers::Traits;
 use decision::config::Config;
 use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, Step};
 use decision::lookup::{Answer, Claim, KeyBuilder, Namespace, Question, wire};
 use decision::operation::{Kind, is_plain};
 use decision::payment::{self, Amount, Encoding, IdempotencyKey, Outcome, Payment, Spoke};
 use decision::processor::ProcessorId;
-use decision::router::Router;
+use decision::router::{Charge, Router};
 use decision::time::{Mono, Now, Wall};
 use serde_json::json;
 
@@ -27,7 +28,8 @@ pub(crate) fn configuration(bytes: &[u8]) -> String {
             let rules = router.config().rules.clone();
             for pool in rules.list.iter().map(|rule| rule.pool).chain([rules.default]).take(100) {
                 for key in [None, Some(&KeyBuilder::new("test").finish())] {
-                    let ticket = router.route(pool, key, NOW).expect("nothing is out yet");
+                    let charge = Charge { pool, key, traits: Traits::default() };
+                    let Ok(ticket) = router.route(&charge, NOW) else { continue };
                     let _ = write!(text, " {:?}", ticket.processor());
                     router.release(ticket, NOW);
                 }
@@ -115,7 +117,7 @@ pub(crate) fn payment(bytes: &[u8]) -> String {
             return reason.code().to_owned();
         }
     };
-    let Payment { amount: Amount { minor, currency }, merchant, bin } = &payment;
+    let Payment { amount: Amount { minor, currency }, merchant, bin, .. } = &payment;
     assert!(*minor <= Amount::MINOR_MAX && merchant.as_ref().is_none_or(|m| m.len() <= Payment::MERCHANT_LEN_MAX));
     assert!(bin.is_none_or(|bin| matches!(bin.digits().len(), 6 | 8)), "only a range of cards is kept: {bin:?}");
     // Told again in either form it is the same payment; the card is not told again.
@@ -129,7 +131,7 @@ pub(crate) fn payment(bytes: &[u8]) -> String {
             let _ = write!(form, "%{byte:02X}");
         }
     }
-    let told = Payment { bin: None, ..payment.clone() };
+    let told = Payment { bin: None, scheme: None, ..payment.clone() };
     assert_eq!(payment::parse(Encoding::Json, json.to_string().as_bytes(), &fields).as_ref(), Ok(&told));
     assert_eq!(payment::parse(Encoding::Form, form.as_bytes(), &fields).as_ref(), Ok(&told));
     shown(format!("{payment:?}").as_bytes())

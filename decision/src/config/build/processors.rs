@@ -48,6 +48,8 @@ pub(super) fn read(
             authority: one.authority,
             path_prefix: one.path_prefix.unwrap_or_default(),
             breaker: breaker::read(&format!("{path}.breaker"), &one.breaker, common)?,
+            per: breaker::per(&one.breaker, common),
+            heartbeat: breaker::heartbeat(&format!("{path}.heartbeat"), one.heartbeat.as_ref())?,
             name: one.name,
         });
     }

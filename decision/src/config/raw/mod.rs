@@ -9,7 +9,7 @@ mod rules;
 
 pub(super) use operations::{Claims, Kind, Lookup, Operation, Shared, Spelling, WhenOpen};
 pub(super) use pool::{Policy, Pool};
-pub(super) use processor::{Breaker, Processor};
+pub(super) use processor::{Breaker, Dimension, Heartbeat, Mode, Processor};
 pub(super) use profile::{Fields, Profile, SameKey};
 pub(super) use rules::{Rule, When};
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use decision::breaker::Transition;
 use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead, Step};
+use decision::fact::Fact;
 use decision::lookup::{Answer, Claim, Key, Question};
 use decision::payment::Spoke;
 use decision::processor::ProcessorId;
 use decision::rng::Rng;
-use decision::router::{Fact, Router};
+use decision::router::Router;
 use decision::time::{Mono, Now, Wall};
 
 use crate::fixture::{CHARGE, config, lines, set};
@@ -266,7 +267,7 @@ impl World {
         let seed = self.seed;
         let (router, seen) = &mut self.workers[self.live[x].worker];
         while let Some(fact) = router.poll_fact() {
-            if let Fact::Breaker(id, transition) = fact {
+            if let Fact::Breaker(id, _, transition) = fact {
                 seen[id.index()] = match transition {
                     Transition::Opened => Seen { open: true, half_open: None },
                     Transition::HalfOpened => Seen { open: false, half_open: Some(None) },

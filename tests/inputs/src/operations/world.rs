@@ -121,6 +121,7 @@ impl World {
 
     /// The filter's tick: deferred writes that are due are sent, and some of those that were sent are answered.
     pub(super) fn tick(&mut self, bytes: &mut Bytes<'_>) {
+        self.router.tick(self.now);
         for _ in 0..DEFERRED_PER_TICK {
             let Some((id, question)) = self.router.take_due(self.now) else { break };
             self.tell(|_| format!("due {id} {}", text::question(&question)));
