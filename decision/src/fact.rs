@@ -30,6 +30,10 @@ pub enum Fact {
     Lookup(LookupResult),
     /// A write to the cache-service ended.
     Write(WriteResult),
+    /// A charge that is only watched would have gone to this processor.
+    Shadowed(ProcessorId, Went),
+    /// A charge that is only watched would have been answered by the filter.
+    ShadowRefused(Reason),
     /// Too few processors were left, and a charge went to one whose breaker keeps it out.
     Panicked(ProcessorId),
     /// A heartbeat ended: was there a good answer?
@@ -96,6 +100,31 @@ impl WriteResult {
             Self::Ambiguous => "ambiguous",
             Self::Deferred => "deferred",
             Self::Lost => "lost",
+        }
+    }
+}
+
+/// Where a charge really went that is only watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Went {
+    /// To the processor that was decided for.
+    AsDecided,
+    /// To another.
+    Elsewhere,
+    /// Nobody answered, or from a cluster that is no processor's.
+    Unknown,
+}
+
+impl Went {
+    /// Every place.
+    pub const ALL: [Self; 3] = [Self::AsDecided, Self::Elsewhere, Self::Unknown];
+
+    /// As written in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsDecided => "as_decided",
+            Self::Elsewhere => "elsewhere",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -119,6 +119,15 @@ pub fn is_plain(text: &str) -> bool {
     (1..=Template::PARAMETER_LEN_MAX).contains(&text.len()) && text.bytes().all(plain) && !matches!(text, "." | "..")
 }
 
+/// Whether an operation is acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Enforce,
+    /// It is read, decided and counted, and passes as it came.
+    Shadow,
+}
+
 /// What a follow-up does when its processor's breaker is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenOpen {

@@ -195,6 +195,17 @@ impl Router {
         self.fact(Fact::Settled { processor, kind, outcome });
     }
 
+    /// Learns from an answer to a charge that somebody else sent to a processor at `sent`.
+    pub fn learn(&mut self, id: ProcessorId, traits: Traits, outcome: Outcome, sent: Mono, now: Now) {
+        let ticket = match self.try_admit(id, &traits, now) {
+            Some(ticket) => Some(ticket),
+            None => self.count_in(id, Kind::Charge, Leave::uncounted(), traits),
+        };
+        if let Some(ticket) = ticket {
+            self.settle(Ticket { sent: Some(sent), ..ticket }, outcome, now);
+        }
+    }
+
     /// Counts a request out that was never sent.
     pub fn release(&mut self, ticket: Ticket, now: Now) {
         self.count_out(Ticket { sent: None, ..ticket }, Verdict::Neutral, now);

@@ -171,7 +171,8 @@ impl HttpContext for Http {
         #[cfg(feature = "trap")]
         trap_on(headers, b"response");
         let status = headers.one(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
-        let head = ResponseHead { status: status.unwrap_or(0), spoke: spoke(), headers };
+        let cluster = self.exchange.is_shadow().then(|| host::property(&["xds", "cluster_name"])).flatten();
+        let head = ResponseHead { status: status.unwrap_or(0), spoke: spoke(), headers, cluster: cluster.as_deref() };
         let (ends, now) = (ends(end_of_stream), host::now());
         let step = self.worker.decide(|router| self.exchange.on_response_headers(router, head, ends, now));
         self.act(step, Phase::Response)

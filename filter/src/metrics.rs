@@ -7,7 +7,7 @@
 use decision::breaker::Transition;
 use decision::breakers::Scope;
 use decision::config::Config;
-use decision::fact::{Beat, Fact, LookupResult, WriteResult};
+use decision::fact::{Beat, Fact, LookupResult, Went, WriteResult};
 use decision::operation::Kind;
 use decision::payment::Outcome;
 use decision::processor::ProcessorId;
@@ -22,6 +22,10 @@ const REQUESTS: &str = "switchyard_requests_total";
 const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
 /// Charges sent to a processor that its breaker keeps out, as too few others were left, by processor.
 const PANICS: &str = "switchyard_panics_total";
+/// Charges that were only watched, by the processor decided for and where they went.
+const SHADOW: &str = "switchyard_shadow_total";
+/// Charges that were only watched and would have been answered by the filter, by reason.
+const SHADOW_REFUSALS: &str = "switchyard_shadow_refusals_total";
 /// Heartbeats that ended, by processor and how.
 const HEARTBEATS: &str = "switchyard_heartbeats_total";
 /// Payments a processor took without an id that could be pinned, by processor.
@@ -58,6 +62,7 @@ struct OfProcessor {
     requests: Family<(Kind, Outcome)>,
     transitions: Family<(&'static str, Transition)>,
     panics: Family<()>,
+    shadow: Family<Went>,
     heartbeats: Family<Beat>,
     unpinned: Family<()>,
 }
@@ -66,6 +71,7 @@ struct OfProcessor {
 pub(crate) struct Metrics {
     processors: Vec<OfProcessor>,
     refusals: Family<Reason>,
+    shadow_refusals: Family<Reason>,
     lookups: Family<LookupResult>,
     stores: Family<(Store, Transition)>,
     writes: Family<WriteResult>,
@@ -84,6 +90,7 @@ impl Metrics {
             ),
             unpinned: Family::define([()], |()| format!("{UNPINNED}.processor={name}")),
             panics: Family::define([()], |()| format!("{PANICS}.processor={name}")),
+            shadow: Family::define(Went::ALL, |w| format!("{SHADOW}.processor={name}.went={}", w.as_str())),
             heartbeats: Family::define(Beat::ALL, |b| format!("{HEARTBEATS}.processor={name}.result={}", b.as_str())),
             transitions: Family::define(
                 Scope::KINDS.into_iter().flat_map(|scope| STATES.map(|to| (scope, to))),
@@ -93,6 +100,7 @@ impl Metrics {
         Self {
             processors: config.processors.iter().map(|p| of_processor(&p.name)).collect(),
             refusals: Family::define(Reason::ALL, |r| format!("{REFUSALS}.reason={}", r.code())),
+            shadow_refusals: Family::define(Reason::ALL, |r| format!("{SHADOW_REFUSALS}.reason={}", r.code())),
             stores: Family::define(Store::ALL.into_iter().flat_map(|s| STATES.map(|t| (s, t))), |(s, t)| {
                 format!("{STORES}.store={}.to={}", s.as_str(), state(t))
             }),
@@ -124,6 +132,12 @@ impl Metrics {
                     of.panics.count(());
                 }
             }
+            Fact::Shadowed(processor, went) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.shadow.count(went);
+                }
+            }
+            Fact::ShadowRefused(reason) => self.shadow_refusals.count(reason),
             Fact::Heartbeat(processor, beat) => {
                 if let Some(of) = self.processors.get(processor.index()) {
                     of.heartbeats.count(beat);

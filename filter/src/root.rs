@@ -71,6 +71,15 @@ impl Worker {
                 Fact::Breaker(id, scope, transition) => {
                     Some((format!("processor {}, {scope}", self.metrics.processor(id)), transition))
                 }
+                Fact::Shadowed(id, went) => {
+                    let (name, went) = (self.metrics.processor(id), went.as_str());
+                    host::log(LogLevel::Info, &format!("switchyard: shadow: to processor {name}, went {went}"));
+                    None
+                }
+                Fact::ShadowRefused(reason) => {
+                    host::log(LogLevel::Info, &format!("switchyard: shadow: refused, {}", reason.code()));
+                    None
+                }
                 Fact::Store(store, transition) => Some((format!("cache-service {}", store.as_str()), transition)),
                 _ => None,
             };

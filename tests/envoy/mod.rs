@@ -12,6 +12,7 @@ mod lookups;
 mod metrics;
 mod outages;
 mod refusals;
+mod shadow;
 mod trap;
 mod upstream;
 

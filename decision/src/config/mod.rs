@@ -14,7 +14,7 @@ use crate::breaker;
 use crate::breakers::Dimension;
 use crate::heartbeat;
 use crate::lookup::Namespace;
-use crate::operation::{Claims, Kind, OperationId, PoolId, Template, WhenOpen};
+use crate::operation::{Claims, Kind, Mode, OperationId, PoolId, Template, WhenOpen};
 use crate::payment::{Fields, Profile};
 use crate::processor::ProcessorId;
 use crate::rules::Rules;
@@ -113,6 +113,8 @@ pub struct Operation {
     pub method: String,
     /// The path.
     pub path: Template,
+    /// Whether it is acted on.
+    pub mode: Mode,
     /// What it does.
     pub detail: Detail,
 }
@@ -258,6 +260,11 @@ impl Config {
     /// The processor of a name.
     pub fn processor_named(&self, name: &str) -> Option<ProcessorId> {
         self.processors.iter().position(|p| p.name == name).and_then(ProcessorId::new)
+    }
+
+    /// The processor behind a cluster of the proxy; the first of several.
+    pub fn processor_of_cluster(&self, cluster: &[u8]) -> Option<ProcessorId> {
+        self.processors.iter().position(|p| p.cluster.as_bytes() == cluster).and_then(ProcessorId::new)
     }
 
     /// An operation.

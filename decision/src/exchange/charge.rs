@@ -1,5 +1,7 @@
 //! A charge: read, routed, claimed, sent, read again, pinned.
 
+use std::time::Duration;
+
 use super::request::Tenant;
 use super::{
     Body, Edit, Ends, Exchange, Headers, Job as AnyJob, Repeated, Request, ResponseHead, Sent, State, Step, Then,
@@ -23,6 +25,12 @@ pub(super) struct Head {
     encoding: Encoding,
     /// The values of the headers that rules read.
     rule_headers: Vec<Option<Vec<u8>>>,
+}
+
+impl Head {
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.request.tenant
+    }
 }
 
 /// A charge that is counted in at a processor and waits for its claim.
@@ -61,19 +69,9 @@ impl Exchange {
     }
 
     pub(super) fn charge_body(&mut self, router: &mut Router, head: Head, body: Body<'_>, now: Now) -> Step {
-        let Body::Whole(bytes) = body else { return self.refuse(router, Reason::BodyTooLarge, None) };
-        let payment = match payment::parse(head.encoding, bytes, &router.config().fields) {
-            Ok(payment) => payment,
-            Err(reason) => return self.refuse(router, reason, None),
-        };
-        let facts = rules::Facts { payment: &payment, headers: &head.rule_headers };
-        let (pool, _) = router.config().rules.pool(facts);
-        let affinity = head.key.as_ref().map(|(key, _)| affinity_key(&head.request.tenant, key));
-        let traits = Traits::of(&payment);
-        let charge = Charge { pool, key: affinity.as_ref(), traits };
-        let ticket = match router.route(&charge, now) {
-            Ok(ticket) => ticket,
-            Err(wait) => return self.refuse(router, Reason::NoProcessor, Some(wait)),
+        let (ticket, traits) = match decide(router, &head, body, now) {
+            Ok(decided) => decided,
+            Err((reason, wait)) => return self.refuse(router, reason, wait),
         };
         let Some((key, Claims::Required)) = &head.key else {
             return self.send_charge(router, head.request, ticket, now);
@@ -96,7 +94,7 @@ impl Exchange {
             Answer::Claimed(Claim::Existing, holder) => holder,
             _ => {
                 router.release(ticket, now);
-                return self.refuse(router, Reason::KeyStateUnknown, Some(std::time::Duration::from_secs(1)));
+                return self.refuse(router, Reason::KeyStateUnknown, Some(Duration::from_secs(1)));
             }
         };
         // The key went to a processor before. Nobody else may ever take it, and that one only if it replays.
@@ -127,9 +125,7 @@ impl Exchange {
         ends: Ends,
         now: Now,
     ) -> Step {
-        let too_large = head::content_length(head.headers)
-            .is_some_and(|n| usize::try_from(n).map_or(true, |n| n > router.config().answer_body_bytes));
-        if head.spoke != Spoke::Processor || head::is_encoded(head.headers) || too_large {
+        if is_unread(router, head) {
             return self.charge_outcome(router, ticket, job, (head.status, head.spoke, None), now);
         }
         if ends == Ends::Here {
@@ -183,7 +179,31 @@ impl Exchange {
     }
 }
 
-fn read_head(router: &Router, request: Request, headers: Headers<'_>, ends: Ends) -> Result<Head, Reason> {
+/// Reads the body and chooses a processor, counted in; or why there is none, and how long to wait.
+pub(super) fn decide(
+    router: &mut Router,
+    head: &Head,
+    body: Body<'_>,
+    now: Now,
+) -> Result<(Ticket, Traits), (Reason, Option<Duration>)> {
+    let Body::Whole(bytes) = body else { return Err((Reason::BodyTooLarge, None)) };
+    let payment = payment::parse(head.encoding, bytes, &router.config().fields).map_err(|reason| (reason, None))?;
+    let facts = rules::Facts { payment: &payment, headers: &head.rule_headers };
+    let (pool, _) = router.config().rules.pool(facts);
+    let affinity = head.key.as_ref().map(|(key, _)| affinity_key(&head.request.tenant, key));
+    let traits = Traits::of(&payment);
+    let ticket = router.route(&Charge { pool, key: affinity.as_ref(), traits }, now);
+    ticket.map(|ticket| (ticket, traits)).map_err(|wait| (Reason::NoProcessor, Some(wait)))
+}
+
+/// Is the answer one whose body is not read: the proxy's own, encoded, or too long?
+pub(super) fn is_unread(router: &Router, head: ResponseHead<'_>) -> bool {
+    let too_large = head::content_length(head.headers)
+        .is_some_and(|n| usize::try_from(n).map_or(true, |n| n > router.config().answer_body_bytes));
+    head.spoke != Spoke::Processor || head::is_encoded(head.headers) || too_large
+}
+
+pub(super) fn read_head(router: &Router, request: Request, headers: Headers<'_>, ends: Ends) -> Result<Head, Reason> {
     let config = router.config();
     let carrier = match detail(router, request.operation) {
         Some(Detail::Charge { key }) => key.as_ref(),

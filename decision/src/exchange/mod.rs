@@ -17,6 +17,7 @@ mod head;
 mod lookup;
 mod pin;
 mod request;
+mod shadow;
 
 pub use head::{Edit, Headers, Repeated};
 
@@ -27,7 +28,7 @@ use request::{Found, Request, find_operation, tenant};
 use crate::config::{AnswerHeaders, Config, Detail};
 use crate::fact::{Fact, WriteResult};
 use crate::lookup::{Answer, Key, Loaded, Question};
-use crate::operation::{Kind, OperationId};
+use crate::operation::{Kind, Mode, OperationId};
 use crate::payment::{Outcome, Spoke};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
@@ -90,6 +91,8 @@ pub struct ResponseHead<'a> {
     pub spoke: Spoke,
     /// Its headers.
     pub headers: Headers<'a>,
+    /// Where the proxy sent the request; looked at where [`Exchange::is_shadow`].
+    pub cluster: Option<&'a [u8]>,
 }
 
 /// One request and its response.
@@ -116,6 +119,8 @@ enum State {
     Sent(Sent),
     /// The response is held until a write is acknowledged.
     Writing(Writing),
+    ShadowBody(shadow::Reading),
+    ShadowSent(shadow::Watched),
 }
 
 struct Sent {
@@ -167,7 +172,11 @@ impl Exchange {
             Found::Malformed => return self.refuse(router, Reason::PaymentIdMalformed, None),
             Found::Operation(request) => request,
         };
-        let tenant = match tenant(config, headers) {
+        let tenant = tenant(config, headers);
+        if config.operation(request.operation).is_some_and(|o| o.mode == Mode::Shadow) {
+            return self.shadow_headers(router, request, tenant, headers, ends, now);
+        }
+        let tenant = match tenant {
             Ok(tenant) => tenant,
             Err(reason) => return self.refuse(router, reason, None),
         };
@@ -179,6 +188,11 @@ impl Exchange {
         }
     }
 
+    /// Is the request only watched? Then the response's head says where it went.
+    pub fn is_shadow(&self) -> bool {
+        matches!(self.state, State::ShadowSent(_))
+    }
+
     /// Is nothing left to decide? The shell may then spare itself the rest of the events, all but [`Self::on_done`].
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
@@ -188,6 +202,7 @@ impl Exchange {
     pub fn on_request_body(&mut self, router: &mut Router, body: Body<'_>, now: Now) -> Step {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::ChargeBody(head) => self.charge_body(router, head, body, now),
+            State::ShadowBody(reading) => self.shadow_body(router, reading, body, now),
             other => self.unexpected(other),
         }
     }
@@ -226,6 +241,7 @@ impl Exchange {
                     Job::Lookup(job) => self.lookup_response(router, ticket, job, head, ends, now),
                 }
             }
+            State::ShadowSent(watched) => self.shadow_response(router, watched, head, ends, now),
             // The proxy answered for us while the request was held, as with a body over its own bound.
             State::ChargeClaim(claiming) => {
                 claiming.abandon(router, now);
@@ -244,6 +260,7 @@ impl Exchange {
             State::Sent(Sent { ticket, job: Job::Lookup(job), status }) => {
                 self.lookup_response_body(router, ticket, job, status, body, now)
             }
+            State::ShadowSent(watched) => self.shadow_response_body(router, watched, body, now),
             other => self.unexpected(other),
         }
     }
@@ -255,12 +272,7 @@ impl Exchange {
         }
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Sent(Sent { ticket, job, .. }) => {
-                let outcome = match ending {
-                    Ending::Quiet => Outcome::Abandoned,
-                    Ending::Broken => Outcome::Failed,
-                    Ending::TimedOut => Outcome::TimedOut,
-                };
-                router.settle(ticket, outcome, now);
+                router.settle(ticket, outcome(ending), now);
                 // It may have been applied all the same.
                 if let Job::FollowUp(job) = job
                     && let Some(question) = job.outdates(router, now)
@@ -268,6 +280,7 @@ impl Exchange {
                     router.defer(question, now);
                 }
             }
+            State::ShadowSent(watched) => watched.over(router, outcome(ending), now),
             State::ChargeClaim(claiming) => claiming.abandon(router, now),
             // The client is gone and so is the call's answer: what the store must know is written once more.
             State::Writing(Writing { question, then: Then::Pinned(..) | Then::Invalidated, .. }) => {
@@ -328,6 +341,15 @@ impl Exchange {
     fn unexpected(&mut self, state: State) -> Step {
         self.state = state;
         Step::Pass(Vec::new())
+    }
+}
+
+/// What an answer that was not read to its end means.
+fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Quiet => Outcome::Abandoned,
+        Ending::Broken => Outcome::Failed,
+        Ending::TimedOut => Outcome::TimedOut,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an operator may meet in an answer or a metric stands in the reference.
 
-use decision::fact::{LookupResult, WriteResult};
+use decision::breakers::Scope;
+use decision::fact::{Beat, LookupResult, Went, WriteResult};
 use decision::payment::Outcome;
 use decision::reason::Reason;
 use decision::store::Store;
@@ -15,7 +16,8 @@ fn every_code_of_every_registry_is_explained() {
     let lookups = LookupResult::ALL.map(LookupResult::as_str).into_iter();
     let writes = WriteResult::ALL.map(WriteResult::as_str).into_iter();
     let stores = Store::ALL.map(Store::as_str).into_iter();
-    for word in codes.chain(outcomes).chain(lookups).chain(writes).chain(stores) {
+    let beats = Beat::ALL.map(Beat::as_str).into_iter().chain(Went::ALL.map(Went::as_str)).chain(Scope::KINDS);
+    for word in codes.chain(outcomes).chain(lookups).chain(writes).chain(stores).chain(beats) {
         let known = REFERENCE.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == word);
         assert!(known, "envoy/README.md does not name {word}");
     }

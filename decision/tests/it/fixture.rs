@@ -118,7 +118,7 @@ impl Drive {
 
     pub(crate) fn response(&mut self, status: u16, spoke: Spoke, body: Option<&str>) -> Step {
         let all = lines(&[("content-type", b"application/json")]);
-        let head = ResponseHead { status, spoke, headers: Headers::new(&all) };
+        let head = ResponseHead { status, spoke, headers: Headers::new(&all), cluster: None };
         let ends = if body.is_some() { Ends::Later } else { Ends::Here };
         let step = self.exchange.on_response_headers(&mut self.router, head, ends, self.now);
         match (step, body) {

@@ -90,7 +90,7 @@ fn play(exchange: &mut Exchange, router: &mut Router, event: u8, now: decision::
         12..=14 => {
             let (status, spoke) =
                 [(200, Spoke::Processor), (503, Spoke::Proxy), (500, Spoke::Processor)][usize::from(event - 12)];
-            let head = ResponseHead { status, spoke, headers: Headers::new(&[]) };
+            let head = ResponseHead { status, spoke, headers: Headers::new(&[]), cluster: None };
             drop(exchange.on_response_headers(router, head, Ends::Later, now));
         }
         15 => drop(exchange.on_response_body(router, Body::Whole(br#"{"id":"p","status":"succeeded"}"#), now)),

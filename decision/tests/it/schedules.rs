@@ -96,7 +96,7 @@ fn an_answer_that_breaks_off_blames_the_processor_and_a_client_that_leaves_does_
             if !matches!(drive.charge(CHARGE, None), Step::Forward(_)) {
                 break;
             }
-            let head = ResponseHead { status: 201, spoke: Spoke::Processor, headers: Headers::new(&[]) };
+            let head = ResponseHead { status: 201, spoke: Spoke::Processor, headers: Headers::new(&[]), cluster: None };
             let step = drive.exchange.on_response_headers(&mut drive.router, head, Ends::Later, drive.now);
             assert_eq!(step, Step::HoldResponse);
             drive.exchange.on_done(&mut drive.router, ending, drive.now);
@@ -161,7 +161,7 @@ fn an_answer_meant_for_one_caller_is_not_kept_for_all() {
         drive.request("GET", "/v1/bins/424242", &[], Ends::Here);
         forwarded(&drive.answer(Answer::Miss(None)));
         let lines = lines(headers);
-        let head = ResponseHead { status: 200, spoke: Spoke::Processor, headers: Headers::new(&lines) };
+        let head = ResponseHead { status: 200, spoke: Spoke::Processor, headers: Headers::new(&lines), cluster: None };
         let step = drive.exchange.on_response_headers(&mut drive.router, head, Ends::Later, drive.now);
         assert_eq!(step == Step::HoldResponse, kept, "{headers:?}");
     }
@@ -177,7 +177,7 @@ fn a_probe_that_was_answered_closes_even_when_it_could_not_be_read() {
     drive.now = at(10_000);
     drive.again().charge(CHARGE, None);
     let encoded = lines(&[("content-encoding", b"gzip")]);
-    let head = ResponseHead { status: 201, spoke: Spoke::Processor, headers: Headers::new(&encoded) };
+    let head = ResponseHead { status: 201, spoke: Spoke::Processor, headers: Headers::new(&encoded), cluster: None };
     let step = drive.exchange.on_response_headers(&mut drive.router, head, Ends::Later, drive.now);
     assert!(matches!(step, Step::Pass(_)));
     let facts = drive.facts();

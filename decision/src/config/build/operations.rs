@@ -3,7 +3,7 @@
 use super::values::{header_name, millis, name, namespace, number};
 use super::{Result, wrong};
 use crate::config::{ConfigError, Detail, KeyCarrier, Lookup, Operation, Presence, Shared, Spelling, defaults, raw};
-use crate::operation::{Claims, Template, WhenOpen};
+use crate::operation::{Claims, Mode, Template, WhenOpen};
 
 pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
     if raw.is_empty() || raw.len() > defaults::OPERATIONS_MAX {
@@ -22,7 +22,11 @@ pub(super) fn read(raw: Vec<raw::Operation>) -> Result<Vec<Operation>> {
         let template = Template::parse(&one.path)
             .map_err(|message| ConfigError { path: format!("{path}.path"), message: message.to_owned() })?;
         let detail = detail(&path, &one, &template)?;
-        all.push(Operation { name: one.name, method: one.method, path: template, detail });
+        let mode = match one.mode {
+            raw::OperationMode::Enforce => Mode::Enforce,
+            raw::OperationMode::Shadow => Mode::Shadow,
+        };
+        all.push(Operation { name: one.name, method: one.method, path: template, mode, detail });
     }
     consistent(&all)?;
     Ok(all)

@@ -7,7 +7,7 @@ mod processor;
 mod profile;
 mod rules;
 
-pub(super) use operations::{Claims, Kind, Lookup, Operation, Shared, Spelling, WhenOpen};
+pub(super) use operations::{Claims, Kind, Lookup, Mode as OperationMode, Operation, Shared, Spelling, WhenOpen};
 pub(super) use pool::{Policy, Pool};
 pub(super) use processor::{Breaker, Dimension, Heartbeat, Mode, Processor};
 pub(super) use profile::{Fields, Profile, SameKey};

@@ -11,6 +11,8 @@ pub(in crate::config) struct Operation {
     pub(in crate::config) kind: Kind,
     pub(in crate::config) method: String,
     pub(in crate::config) path: String,
+    #[serde(default)]
+    pub(in crate::config) mode: Mode,
     pub(in crate::config) key: Option<Key>,
     pub(in crate::config) when_open: Option<WhenOpen>,
     pub(in crate::config) invalidates: Option<String>,
@@ -23,6 +25,14 @@ pub(in crate::config) enum Kind {
     Charge,
     FollowUp,
     Lookup,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Mode {
+    #[default]
+    Enforce,
+    Shadow,
 }
 
 #[derive(Debug, Deserialize)]

@@ -139,7 +139,7 @@ impl World {
             Event::Response { x, status, spoke, body } if !self.live[x].over => {
                 let (now, live) = (self.clock(), &mut self.live[x]);
                 let router = &mut self.workers[live.worker].0;
-                let head = ResponseHead { status, spoke, headers: Headers::new(&[]) };
+                let head = ResponseHead { status, spoke, headers: Headers::new(&[]), cluster: None };
                 let ends = if body.is_some() { Ends::Later } else { Ends::Here };
                 let mut step = live.exchange.on_response_headers(router, head, ends, now);
                 live.body = body;

@@ -168,7 +168,7 @@ impl World {
         }
         let (status, spoke, headers) = messages::response_head(bytes);
         let ends = messages::ends(bytes);
-        let head = ResponseHead { status, spoke, headers: Headers::new(&headers) };
+        let head = ResponseHead { status, spoke, headers: Headers::new(&headers), cluster: None };
         let step = stream.exchange.on_response_headers(&mut self.router, head, ends, self.now);
         if ends == Ends::Here {
             assert_ne!(step, Step::HoldResponse, "stream {} waits for a body that is not there", stream.number);

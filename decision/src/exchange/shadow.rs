@@ -1,0 +1,173 @@
+//! A charge that is only watched: read, decided, counted, and left as it came.
+//!
+//! Nothing is edited but a routing header of the client's own, nothing is asked or claimed, nobody is refused. The proxy's
+//! own route sends the charge; the answer is read to learn of the processor that really took it, whose breakers and pins
+//! are so in place when the operation is enforced one day.
+
+use super::charge::{self, Head};
+use super::request::Tenant;
+use super::{Body, Edit, Ends, Exchange, Headers, Request, ResponseHead, State, Step, pin};
+use crate::breakers::Traits;
+use crate::fact::{Fact, Went};
+use crate::lookup::Question;
+use crate::operation::Kind;
+use crate::payment::{self, Outcome};
+use crate::processor::ProcessorId;
+use crate::reason::Reason;
+use crate::router::Router;
+use crate::time::{Mono, Now};
+
+/// A charge that is read to be watched.
+pub(super) struct Reading {
+    head: Head,
+    edits: Vec<Edit>,
+}
+
+/// A charge on its way to wherever the proxy sends it.
+pub(super) struct Watched {
+    decided: Result<ProcessorId, Reason>,
+    tenant: Tenant,
+    traits: Traits,
+    sent: Mono,
+    /// Who really has it and the status, once the answer's head was seen.
+    answered: Option<(ProcessorId, u16)>,
+}
+
+impl Exchange {
+    pub(super) fn shadow_headers(
+        &mut self,
+        router: &mut Router,
+        request: Request,
+        tenant: Result<Tenant, Reason>,
+        headers: Headers<'_>,
+        ends: Ends,
+        now: Now,
+    ) -> Step {
+        // A client must not choose the way of what another operation enforces.
+        let route_header = router.config().route_header.as_bytes();
+        let own = headers.one(route_header).map(|_| Edit::Remove(route_header.to_vec()));
+        let edits: Vec<Edit> = own.into_iter().collect();
+        if request.kind != Kind::Charge {
+            self.state = State::Closed;
+            return Step::Pass(edits);
+        }
+        let read = |tenant| charge::read_head(router, Request { tenant, ..request }, headers, ends);
+        match tenant.and_then(read) {
+            Ok(head) => {
+                self.state = State::ShadowBody(Reading { head, edits });
+                Step::ReadBody
+            }
+            Err(reason) => {
+                self.watch(Err(reason), None, Traits::default(), now);
+                Step::Pass(edits)
+            }
+        }
+    }
+
+    pub(super) fn shadow_body(
+        &mut self,
+        router: &mut Router,
+        Reading { head, edits }: Reading,
+        body: Body<'_>,
+        now: Now,
+    ) -> Step {
+        let (decided, traits) = match charge::decide(router, &head, body, now) {
+            Ok((ticket, traits)) => {
+                let id = ticket.processor();
+                router.release(ticket, now);
+                (Ok(id), traits)
+            }
+            Err((reason, _)) => (Err(reason), Traits::default()),
+        };
+        self.watch(decided, head.tenant().clone(), traits, now);
+        Step::Pass(edits)
+    }
+
+    fn watch(&mut self, decided: Result<ProcessorId, Reason>, tenant: Tenant, traits: Traits, now: Now) {
+        self.state = State::ShadowSent(Watched { decided, tenant, traits, sent: now.mono, answered: None });
+    }
+
+    pub(super) fn shadow_response(
+        &mut self,
+        router: &mut Router,
+        watched: Watched,
+        head: ResponseHead<'_>,
+        ends: Ends,
+        now: Now,
+    ) -> Step {
+        let went = head.cluster.and_then(|cluster| router.config().processor_of_cluster(cluster));
+        let Some(went) = went else {
+            tell(router, &watched, Went::Unknown);
+            return Step::Pass(Vec::new());
+        };
+        let watched = Watched { answered: Some((went, head.status)), ..watched };
+        if charge::is_unread(router, head) {
+            learn(router, watched, payment::Answer { status: head.status, spoke: head.spoke, body: None }, now);
+        } else if ends == Ends::Here {
+            learn(router, watched, payment::Answer { status: head.status, spoke: head.spoke, body: Some(b"") }, now);
+        } else {
+            self.state = State::ShadowSent(watched);
+            return Step::HoldResponse;
+        }
+        Step::Pass(Vec::new())
+    }
+
+    pub(super) fn shadow_response_body(
+        &mut self,
+        router: &mut Router,
+        watched: Watched,
+        body: Body<'_>,
+        now: Now,
+    ) -> Step {
+        let status = watched.answered.map_or(0, |(_, status)| status);
+        let body = match body {
+            Body::Whole(bytes) => Some(bytes),
+            Body::TooLarge => None,
+        };
+        learn(router, watched, payment::Answer { status, spoke: payment::Spoke::Processor, body }, now);
+        Step::Pass(Vec::new())
+    }
+}
+
+impl Watched {
+    /// The answer never came, or broke off.
+    pub(super) fn over(self, router: &mut Router, outcome: Outcome, now: Now) {
+        match self.answered {
+            Some((went, _)) => {
+                let said = said(&self, went);
+                tell(router, &self, said);
+                router.learn(went, self.traits, outcome, self.sent, now);
+            }
+            None => tell(router, &self, Went::Unknown),
+        }
+    }
+}
+
+/// Learns of the processor that really answered, and who has the payment.
+fn learn(router: &mut Router, watched: Watched, answer: payment::Answer<'_>, now: Now) {
+    let Some((went, _)) = watched.answered else { return };
+    let said = said(&watched, went);
+    tell(router, &watched, said);
+    let read = router.config().processor(went).map(|p| (p.profile.read(Kind::Charge, answer), p.name.clone()));
+    let Some(((outcome, payment), processor)) = read else { return };
+    router.learn(went, watched.traits, outcome, watched.sent, now);
+    if let Some(payment) = payment
+        && router.config().needs_records().is_some()
+    {
+        router.defer(Question::StorePin { key: pin::key(&watched.tenant, &payment), processor }, now);
+    }
+}
+
+fn said(watched: &Watched, went: ProcessorId) -> Went {
+    match watched.decided {
+        Ok(decided) if decided == went => Went::AsDecided,
+        _ => Went::Elsewhere,
+    }
+}
+
+fn tell(router: &mut Router, watched: &Watched, went: Went) {
+    router.fact(match watched.decided {
+        Ok(processor) => Fact::Shadowed(processor, went),
+        Err(reason) => Fact::ShadowRefused(reason),
+    });
+}
