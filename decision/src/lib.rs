@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`config`] is what an operator says. [`operation`] tells what kind of request came in. [`payment`]
 //! reads it, and reads what the processor answered. [`rules`] name the processors that may take it, [`balance`]
-//! orders them, [`breaker`] keeps the failing ones out. [`router`] is one worker's memory of all this, and
+//! orders them by what [`stats`] remembers, [`breaker`] keeps the failing ones out. [`router`] is one worker's memory of all this, and
 //! [`exchange`] is one request and its response: events in, one [`exchange::Step`] out. [`lookup`] holds what is
 //! asked of the cache-service.
 
@@ -20,7 +20,9 @@ pub mod balance;
 pub mod breaker;
 pub mod breakers;
 pub mod config;
+pub mod ewma;
 pub mod exchange;
+pub mod explain;
 pub mod fact;
 pub mod heartbeat;
 pub mod lookup;
@@ -32,5 +34,6 @@ pub mod reason;
 pub mod rng;
 pub mod router;
 pub mod rules;
+pub mod stats;
 pub mod store;
 pub mod time;

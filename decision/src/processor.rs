@@ -51,6 +51,29 @@ impl Candidates {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// How many.
+    pub fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are in either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All but this one.
+    #[must_use]
+    pub fn without(self, id: ProcessorId) -> Self {
+        Self(self.0 & !(1 << id.0))
+    }
 }
 
 impl FromIterator<ProcessorId> for Candidates {

@@ -25,6 +25,17 @@ impl Rng {
         let wide = u128::from(self.draw()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or(0)
     }
+
+    /// A number from 0 to below 1, as even as 53 bits are.
+    pub fn unit(&mut self) -> f64 {
+        unit(self.draw())
+    }
+}
+
+/// 64 even bits as a number from 0 to below 1.
+pub fn unit(bits: u64) -> f64 {
+    // 53 bits fit a f64 exactly.
+    (bits >> 11) as f64 / 9_007_199_254_740_992.0
 }
 
 #[cfg(test)]

@@ -4,20 +4,23 @@
 //! do, and would reset the count of their failures.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::balance::Balancer;
+use crate::balance::{Balancer, Pick, panics};
 use crate::breaker::{LocalMemory, Memory, Seen, Standing, Verdict};
-use crate::breakers::{Breakers, Leave, Sender, Traits};
-use crate::config::Config;
+use crate::breakers::{Breakers, Leave, Scope, Sender, Traits};
+use crate::config::{Config, State};
+use crate::explain::{Considered, Explanation};
 use crate::fact::{Beat, Fact, WriteResult};
 use crate::heartbeat;
 use crate::lookup::{Answer, Key, Local, Question};
 use crate::operation::{Kind, PoolId, WhenOpen};
 use crate::outbox::{Fate, Outbox};
-use crate::payment::Outcome;
+use crate::payment::{Amount, Outcome, Scheme};
 use crate::processor::{Candidates, ProcessorId};
 use crate::rng::Rng;
+use crate::stats::{Observation, Stats};
 use crate::store::{Asked, Stores};
 use crate::time::{Mono, Now};
 
@@ -33,6 +36,38 @@ pub struct Charge<'a> {
     pub key: Option<&'a Key>,
     /// What its breakers are chosen by.
     pub traits: Traits,
+    /// How much.
+    pub amount: Option<&'a Amount>,
+    /// The caller's address, where the proxy says.
+    pub source: Option<IpAddr>,
+    /// What [`crate::balance::Policy::hash_by`] of the pool names.
+    pub input: Option<&'a [u8]>,
+}
+
+impl Charge<'_> {
+    /// One of which nothing else is known.
+    pub fn of(pool: PoolId) -> Self {
+        Self { pool, key: None, traits: Traits::default(), amount: None, source: None, input: None }
+    }
+}
+
+/// What an answer told, or its absence.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// What it means.
+    pub outcome: Outcome,
+    /// The scheme it names; none: the request's.
+    pub scheme: Option<Scheme>,
+    /// How long the processor asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The load it reports of itself.
+    pub load: Option<f64>,
+}
+
+impl From<Outcome> for Told {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, scheme: None, retry_after: None, load: None }
+    }
 }
 
 /// Proof that a request was counted in. It is consumed when the request is counted out, so that is done once.
@@ -80,15 +115,13 @@ impl Heartbeat {
     }
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    in_flight: u32,
-}
-
 /// One worker's memory.
 pub struct Router {
     config: Config,
-    slots: Vec<Slot>,
+    /// By processor.
+    stats: Vec<Stats>,
+    /// Those whose breaker was open when last looked at: once it is not, their share grows slowly.
+    kept_out: Candidates,
     breakers: Breakers,
     balancers: Vec<Balancer>,
     /// What this worker remembers of look-ups.
@@ -108,10 +141,14 @@ impl Router {
     /// A worker of a proxy, over the memory that its workers share. They take different seeds.
     pub fn sharing(config: Config, seed: u64, memory: Box<dyn Memory>) -> Self {
         let mut rng = Rng::new(seed);
-        let balancers =
-            config.pools.iter().map(|pool| Balancer::new(pool.policy, pool.members.clone(), &mut rng)).collect();
+        let balancers = config
+            .pools
+            .iter()
+            .map(|pool| Balancer::new(pool.balance.clone(), pool.members.clone(), &mut rng))
+            .collect();
         Self {
-            slots: config.processors.iter().map(|_| Slot::default()).collect(),
+            stats: config.processors.iter().map(|_| Stats::default()).collect(),
+            kept_out: Candidates::default(),
             breakers: Breakers::new(&config.processors, memory, &mut rng),
             balancers,
             local: Local::new(config.local_entries, config.local_bytes),
@@ -132,17 +169,38 @@ impl Router {
     /// is how long until a processor may be tried again.
     pub fn route(&mut self, charge: &Charge<'_>, now: Now) -> Result<Ticket, Duration> {
         self.breakers.refresh();
-        let mut candidates = self.candidates(charge.pool, &charge.traits, now.mono);
+        let (mut candidates, panic) = self.candidates(charge, now.mono);
         // Every turn takes one candidate away: another worker was faster to send its probe.
         for _ in 0..ProcessorId::COUNT_MAX {
-            let picked = self.balancers.get_mut(charge.pool.0).and_then(|b| b.pick(candidates, charge.key));
-            let Some(id) = picked else { break };
+            let pick = pick(charge, candidates, now.mono);
+            let balancer = self.balancers.get_mut(charge.pool.0);
+            let Some(id) = balancer.and_then(|b| b.pick(&pick, &self.stats, &mut self.rng)) else { break };
             if let Some(ticket) = self.try_admit(id, &charge.traits, now) {
+                return Ok(ticket);
+            }
+            if panic && let Some(ticket) = self.count_in(id, Kind::Charge, Leave::uncounted(), charge.traits, now) {
+                self.fact(Fact::Panicked(id));
                 return Ok(ticket);
             }
             candidates.remove(id);
         }
-        Err(self.wait_for_any(charge.pool, &charge.traits, now.mono))
+        Err(self.wait_for_any(charge, now.mono))
+    }
+
+    /// How [`Self::route`] would choose now, and why; nothing is changed.
+    pub fn explain(&mut self, charge: &Charge<'_>, now: Now) -> Option<Explanation> {
+        self.breakers.refresh();
+        let (candidates, panic) = self.candidates(charge, now.mono);
+        let balancer = self.balancers.get(charge.pool.0)?;
+        let weighed = balancer.weigh(&pick(charge, candidates, now.mono), &self.stats);
+        let settings = balancer.settings().clone();
+        let members = weighed.into_iter().filter_map(|weighed| {
+            let of = self.config.processors.get(weighed.id.index())?;
+            let sender = Sender::Charge;
+            let (breaker, scope) = self.breakers.standing(weighed.id, of, &charge.traits, sender, now.mono);
+            Some(Considered { breaker, scope, state: of.state, weighed })
+        });
+        Some(Explanation { settings, keyed: charge.key.is_some(), panic, members: members.collect() })
     }
 
     /// This processor for a charge whose key already belongs to it, counted in; none while its breaker is open.
@@ -151,12 +209,18 @@ impl Router {
         let of = self.config.processors.get(id.index())?;
         let leave = self.breakers.acquire(id, of, traits, Sender::Charge, now.mono, &mut self.rng);
         self.tell_breakers();
-        self.count_in(id, Kind::Charge, leave?, *traits)
+        self.count_in(id, Kind::Charge, leave?, *traits, now)
     }
 
-    fn count_in(&mut self, processor: ProcessorId, kind: Kind, leave: Leave, traits: Traits) -> Option<Ticket> {
-        let slot = self.slots.get_mut(processor.index())?;
-        slot.in_flight = slot.in_flight.saturating_add(1);
+    fn count_in(
+        &mut self,
+        processor: ProcessorId,
+        kind: Kind,
+        leave: Leave,
+        traits: Traits,
+        now: Now,
+    ) -> Option<Ticket> {
+        self.stats.get_mut(processor.index())?.sent(now.mono);
         Some(Ticket { processor, kind, leave, traits, sent: None })
     }
 
@@ -173,51 +237,67 @@ impl Router {
         if when_open == WhenOpen::Refuse && !standing.admits() {
             return Err(standing.wait());
         }
-        self.count_in(id, kind, Leave::uncounted(), Traits::default()).ok_or(Duration::ZERO)
+        self.count_in(id, kind, Leave::uncounted(), Traits::default(), now).ok_or(Duration::ZERO)
     }
 
     /// A processor for a look-up that any of the pool can answer, counted in: one whose breaker is closed, or any.
     pub fn route_lookup(&mut self, pool: PoolId, now: Now) -> Option<Ticket> {
         self.breakers.refresh();
-        let mut candidates = self.candidates(pool, &Traits::default(), now.mono);
+        let charge = Charge::of(pool);
+        let (mut candidates, _) = self.candidates(&charge, now.mono);
         if candidates.is_empty() {
             candidates = self.config.pool(pool)?.members.iter().map(|m| m.id).collect();
         }
-        let id = self.balancers.get_mut(pool.0)?.pick(candidates, None)?;
+        let pick = pick(&charge, candidates, now.mono);
+        let id = self.balancers.get_mut(pool.0)?.pick(&pick, &self.stats, &mut self.rng)?;
         self.admit_pinned(id, Kind::Lookup, WhenOpen::Send, now).ok()
     }
 
-    /// Counts a request out.
-    pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
-        let Ticket { processor, kind, .. } = ticket;
+    /// Counts a request out, and learns from its end.
+    pub fn settle(&mut self, ticket: Ticket, told: impl Into<Told>, now: Now) {
+        let (Ticket { processor, kind, .. }, told) = (&ticket, told.into());
+        let (processor, kind, outcome) = (*processor, *kind, told.outcome);
         let verdict = if ticket.is_probe() { outcome.blame_of_probe() } else { outcome.blame() };
-        self.count_out(ticket, verdict, now);
+        let took = ticket.sent.map(|sent| now.mono.since(sent));
+        if let Some(stats) = self.stats.get_mut(processor.index()) {
+            match kind {
+                Kind::Charge => stats.observe(
+                    &Observation {
+                        latency: took,
+                        verdict: outcome.blame(),
+                        approval: outcome.approval(),
+                        scheme: told.scheme.or(ticket.traits.scheme),
+                        retry_after: told.retry_after,
+                        load: told.load,
+                    },
+                    now.mono,
+                ),
+                // How fast a card range is read says nothing of charges.
+                Kind::FollowUp | Kind::Lookup => stats.left(),
+            }
+        }
+        let seen = Seen { verdict, took, issuer: ticket.traits.issuer };
+        self.settle_leave(processor, ticket.leave, seen, now.mono);
         self.fact(Fact::Settled { processor, kind, outcome });
     }
 
     /// Learns from an answer to a charge that somebody else sent to a processor at `sent`.
-    pub fn learn(&mut self, id: ProcessorId, traits: Traits, outcome: Outcome, sent: Mono, now: Now) {
+    pub fn learn(&mut self, id: ProcessorId, traits: Traits, told: impl Into<Told>, sent: Mono, now: Now) {
         let ticket = match self.try_admit(id, &traits, now) {
             Some(ticket) => Some(ticket),
-            None => self.count_in(id, Kind::Charge, Leave::uncounted(), traits),
+            None => self.count_in(id, Kind::Charge, Leave::uncounted(), traits, now),
         };
         if let Some(ticket) = ticket {
-            self.settle(Ticket { sent: Some(sent), ..ticket }, outcome, now);
+            self.settle(Ticket { sent: Some(sent), ..ticket }, told, now);
         }
     }
 
     /// Counts a request out that was never sent.
     pub fn release(&mut self, ticket: Ticket, now: Now) {
-        self.count_out(Ticket { sent: None, ..ticket }, Verdict::Neutral, now);
-    }
-
-    fn count_out(&mut self, ticket: Ticket, verdict: Verdict, now: Now) {
-        let Ticket { processor, leave, traits, sent, .. } = ticket;
-        if let Some(slot) = self.slots.get_mut(processor.index()) {
-            slot.in_flight = slot.in_flight.saturating_sub(1);
+        if let Some(stats) = self.stats.get_mut(ticket.processor.index()) {
+            stats.left();
         }
-        let seen = Seen { verdict, took: sent.map(|sent| now.mono.since(sent)), issuer: traits.issuer };
-        self.settle_leave(processor, leave, seen, now.mono);
+        self.settle_leave(ticket.processor, ticket.leave, Verdict::Neutral.into(), now.mono);
     }
 
     fn settle_leave(&mut self, id: ProcessorId, leave: Leave, seen: Seen, now: Mono) {
@@ -229,7 +309,7 @@ impl Router {
 
     /// Requests at a processor that have not been counted out.
     pub fn in_flight(&self, id: ProcessorId) -> u32 {
-        self.slots.get(id.index()).map_or(0, |slot| slot.in_flight)
+        self.stats.get(id.index()).map_or(0, Stats::in_flight)
     }
 
     /// May a charge go to this processor now?
@@ -352,23 +432,48 @@ impl Router {
         }
     }
 
-    fn candidates(&mut self, pool: PoolId, traits: &Traits, now: Mono) -> Candidates {
-        let members = self.config.pool(pool).map(|p| p.members.as_slice()).unwrap_or_default();
-        let (processors, breakers) = (&self.config.processors, &mut self.breakers);
-        let mut admits = |id: ProcessorId| {
-            let of = processors.get(id.index());
-            of.is_some_and(|of| breakers.standing(id, of, traits, Sender::Charge, now).0.admits())
-        };
-        members.iter().map(|m| m.id).filter(|id| admits(*id)).collect()
+    /// Those that may be picked, and whether that is for want of others.
+    fn candidates(&mut self, charge: &Charge<'_>, now: Mono) -> (Candidates, bool) {
+        let Some(pool) = self.config.pool(charge.pool) else { return (Candidates::default(), false) };
+        let (mut candidates, mut standby) = (Candidates::default(), Candidates::default());
+        for member in &pool.members {
+            let Some(of) = self.config.processors.get(member.id.index()) else { continue };
+            if of.state == State::Drain {
+                continue;
+            }
+            let (standing, scope) = self.breakers.standing(member.id, of, &charge.traits, Sender::Charge, now);
+            match standing {
+                Standing::Closed if self.kept_out.contains(member.id) => {
+                    self.kept_out.remove(member.id);
+                    if let Some(stats) = self.stats.get_mut(member.id.index()) {
+                        stats.begin_slow_start(now);
+                    }
+                }
+                Standing::Open(_) if scope == Scope::Processor => self.kept_out.insert(member.id),
+                _ => {}
+            }
+            if standing.admits() {
+                candidates.insert(member.id);
+            }
+            if standing != Standing::ForcedOpen {
+                standby.insert(member.id);
+            }
+        }
+        if panics(&pool.members, candidates, pool.panic_percent) { (standby, true) } else { (candidates, false) }
     }
 
-    fn wait_for_any(&mut self, pool: PoolId, traits: &Traits, now: Mono) -> Duration {
-        let members = self.config.pool(pool).map(|p| p.members.as_slice()).unwrap_or_default();
+    fn wait_for_any(&mut self, charge: &Charge<'_>, now: Mono) -> Duration {
+        let members = self.config.pool(charge.pool).map(|p| p.members.as_slice()).unwrap_or_default();
         let (processors, breakers) = (&self.config.processors, &mut self.breakers);
         let waits = members.iter().filter_map(|m| {
             let of = processors.get(m.id.index())?;
-            Some(breakers.standing(m.id, of, traits, Sender::Charge, now).0.wait())
+            Some(breakers.standing(m.id, of, &charge.traits, Sender::Charge, now).0.wait())
         });
         waits.min().unwrap_or_default()
     }
+}
+
+fn pick<'a>(charge: &Charge<'a>, candidates: Candidates, now: Mono) -> Pick<'a> {
+    let Charge { key, amount, source, input, traits, .. } = *charge;
+    Pick { candidates, key, source, input, amount, scheme: traits.scheme, now }
 }

@@ -180,6 +180,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// As written in explanations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open(_) => "open",
+            Self::Probing => "half_open",
+            Self::AwaitingProbe => "awaiting_probe",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
+
     /// May a request be sent?
     pub fn admits(self) -> bool {
         matches!(self, Self::Closed | Self::Probing)

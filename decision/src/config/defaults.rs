@@ -71,6 +71,47 @@ pub const WEIGHT: u64 = 1;
 /// Shares beyond a thousand to one are a rule, not a weight.
 pub const WEIGHT_RANGE: RangeInclusive<u64> = 1..=1_000;
 
+/// Levels of priority: Envoy's priorities rarely go beyond 2; sixteen leave room between them.
+pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=15;
+/// Basis points of the amount.
+pub const RATE_BP_RANGE: RangeInclusive<u64> = 0..=10_000;
+/// Minor units per payment.
+pub const FIXED_FEE_RANGE: RangeInclusive<u64> = 0..=1_000_000;
+/// Bytes of what a hash table places a processor by: `host:port` of a long host name fits.
+pub const HASH_KEY_LEN_MAX: usize = 256;
+/// Milliseconds a processor's share grows after its breaker was open; 0: it has all of it at once.
+pub const SLOW_START_MS: u64 = 0;
+/// Milliseconds.
+pub const SLOW_START_MS_RANGE: RangeInclusive<u64> = 0..=3_600_000;
+/// Percent of a pool's weight; 0: it never panics. Envoy's 50 would send to processors whose breaker is open while half
+/// of them could take everything.
+pub const PANIC_PERCENT: u64 = 0;
+/// Percent.
+pub const PANIC_PERCENT_RANGE: RangeInclusive<u64> = 0..=100;
+/// Entries of a Maglev table: Envoy's default.
+pub const TABLE_SIZE: u64 = 65_537;
+/// Entries: the smallest prime that spreads two processors, and Envoy's largest.
+pub const TABLE_SIZE_RANGE: RangeInclusive<u64> = 2..=5_000_011;
+/// Entries of all tables and points of all rings together, per worker: 64 tables of the default size, or 26 rings of
+/// weight 1,000; at most 32 MiB.
+pub const TABLES_MAX: u64 = 4_194_368;
+/// Percent of its share that a processor may have in flight: below 100 somebody would always be passed over.
+pub const BOUNDED_LOAD_PERCENT_RANGE: RangeInclusive<u64> = 100..=1_000;
+/// Percent of the payments that may go to another processor than the best known.
+pub const EXPLORE_PERCENT: u64 = 5;
+/// Percent: beyond a half the best known would no longer be the usual one.
+pub const EXPLORE_PERCENT_RANGE: RangeInclusive<u64> = 0..=50;
+/// Basis points that an approval rate may be below the best one: half a percent of the sales is more than most fees
+/// differ by.
+pub const MARGIN_BP: u64 = 50;
+/// Basis points.
+pub const MARGIN_BP_RANGE: RangeInclusive<u64> = 0..=10_000;
+/// Decided payments of a scheme before an approval rate is believed, in one worker: with 50 its standard error is about
+/// 4 percent, and what is remembered of the others narrows it.
+pub const MIN_VOLUME: u64 = 50;
+/// Decided payments.
+pub const MIN_VOLUME_RANGE: RangeInclusive<u64> = 1..=100_000;
+
 /// Entries of the worker's own look-up cache.
 pub const LOCAL_ENTRIES: u64 = 10_000;
 /// Entries.

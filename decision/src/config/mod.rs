@@ -7,9 +7,10 @@ mod build;
 pub mod defaults;
 mod raw;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::balance::{Member, Policy};
+use crate::balance::{self, Fees, Member};
 use crate::breaker;
 use crate::breakers::Dimension;
 use crate::heartbeat;
@@ -93,6 +94,23 @@ pub struct Processor {
     pub per: Vec<Dimension>,
     /// How it is asked whether it is there.
     pub heartbeat: Option<heartbeat::Settings>,
+    /// Does it take new charges?
+    pub state: State,
+    /// The lower, the sooner it is used.
+    pub priority: u8,
+    /// What it charges; none where nobody said.
+    pub fees: Option<Arc<Fees>>,
+    /// What hash tables place it by.
+    pub hash_key: Arc<str>,
+}
+
+/// What an operator wants of a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It takes whatever rules and breakers let through.
+    Active,
+    /// It takes no new charge: what acts on its payments still goes to it.
+    Drain,
 }
 
 /// What a processor does with an idempotency key that it has seen.
@@ -207,8 +225,10 @@ pub enum Shared {
 /// Processors a charge may go to.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// How payments without a key are spread.
-    pub policy: Policy,
+    /// How payments are spread.
+    pub balance: balance::Settings,
+    /// With candidates of less weight than this, in percent of the members', the pool panics; 0: never.
+    pub panic_percent: u32,
     /// The processors with their shares.
     pub members: Vec<Member>,
 }

@@ -192,7 +192,8 @@ pub(super) fn decide(
     let (pool, _) = router.config().rules.pool(facts);
     let affinity = head.key.as_ref().map(|(key, _)| affinity_key(&head.request.tenant, key));
     let traits = Traits::of(&payment);
-    let ticket = router.route(&Charge { pool, key: affinity.as_ref(), traits }, now);
+    let ticket = router
+        .route(&Charge { key: affinity.as_ref(), traits, amount: Some(&payment.amount), ..Charge::of(pool) }, now);
     ticket.map(|ticket| (ticket, traits)).map_err(|wait| (Reason::NoProcessor, Some(wait)))
 }
 

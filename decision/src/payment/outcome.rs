@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::document::{Document, Encoding, Pointer, Scalar};
 use crate::breaker::Verdict;
 use crate::operation::{Kind, is_plain};
+use crate::stats::Approval;
 
 /// Who made the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,15 @@ impl Outcome {
             Self::Approved | Self::Declined | Self::Pending | Self::Answered | Self::Rejected => Verdict::Good,
             Self::Failed | Self::TimedOut | Self::Unclear => Verdict::Bad,
             Self::RateLimited | Self::Unsent | Self::Unread | Self::Abandoned => Verdict::Neutral,
+        }
+    }
+
+    /// What became of the payment, where that is decided.
+    pub fn approval(self) -> Option<Approval> {
+        match self {
+            Self::Approved => Some(Approval::Approved),
+            Self::Declined => Some(Approval::Declined),
+            _ => None,
         }
     }
 

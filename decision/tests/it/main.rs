@@ -1,5 +1,6 @@
 //! What `decision` promises, seen from outside.
 
+mod balance_config;
 mod breaker;
 mod config;
 mod documented;

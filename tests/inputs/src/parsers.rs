@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use decision::breakers::Traits;
 use decision::config::Config;
 use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, Step};
 use decision::lookup::{Answer, Claim, KeyBuilder, Namespace, Question, wire};
@@ -28,7 +27,7 @@ pub(crate) fn configuration(bytes: &[u8]) -> String {
             let rules = router.config().rules.clone();
             for pool in rules.list.iter().map(|rule| rule.pool).chain([rules.default]).take(100) {
                 for key in [None, Some(&KeyBuilder::new("test").finish())] {
-                    let charge = Charge { pool, key, traits: Traits::default() };
+                    let charge = Charge { key, ..Charge::of(pool) };
                     let Ok(ticket) = router.route(&charge, NOW) else { continue };
                     let _ = write!(text, " {:?}", ticket.processor());
                     router.release(ticket, NOW);

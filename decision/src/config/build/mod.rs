@@ -24,6 +24,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         route_header,
         answer_headers,
         tenant,
+        locality,
         limits,
         breaker,
         fields,
@@ -44,7 +45,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         name(&path, &profile_name)?;
         read_profiles.push((profile_name, profile::read(&path, profile)?));
     }
-    let processors = processors::read(processors, &read_profiles, &breaker)?;
+    let processors = processors::read(processors, &read_profiles, &breaker, locality.as_ref())?;
     let operations = operations::read(operations)?;
 
     let mut pools = vec![pool::read("default", default, &processors)?];
@@ -61,6 +62,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         list.push(Rule { name: rule.name, conditions, pool: PoolId(pools.len().saturating_sub(1)) });
     }
 
+    pool::bounded(&pools)?;
     let tenant = match tenant {
         Some(tenant) => Some(TenantHeader {
             header: header_name("tenant.header", &tenant.header)?,

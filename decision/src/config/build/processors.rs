@@ -1,8 +1,11 @@
 //! Processors.
 
-use super::values::{name, number};
+use std::sync::Arc;
+
+use super::values::{currency, name, number, small};
 use super::{Result, breaker, wrong};
-use crate::config::{Processor, SameKey, defaults, raw};
+use crate::balance::Fees;
+use crate::config::{Processor, SameKey, State, defaults, raw};
 use crate::payment::Profile;
 use crate::processor::ProcessorId;
 
@@ -10,9 +13,13 @@ pub(super) fn read(
     raw: Vec<raw::Processor>,
     profiles: &[(String, (Profile, SameKey))],
     common: &raw::Breaker,
+    here: Option<&raw::Locality>,
 ) -> Result<Vec<Processor>> {
     if raw.is_empty() || raw.len() > ProcessorId::COUNT_MAX {
         return wrong("processors", format!("1 to {} processors", ProcessorId::COUNT_MAX));
+    }
+    if let Some(here) = here {
+        known_place("locality", here)?;
     }
     let mut all: Vec<Processor> = Vec::new();
     for (i, one) in raw.into_iter().enumerate() {
@@ -24,7 +31,7 @@ pub(super) fn read(
         let Some((_, (profile, same_key))) = profiles.iter().find(|(n, _)| *n == one.profile) else {
             return wrong(format!("{path}.profile"), format!("no profile is called {:?}", one.profile));
         };
-        let weight = number(&format!("{path}.weight"), one.weight, defaults::WEIGHT, defaults::WEIGHT_RANGE)?;
+        let weight = small(&format!("{path}.weight"), one.weight, defaults::WEIGHT, defaults::WEIGHT_RANGE)?;
         if let Some(prefix) = &one.path_prefix
             && (!prefix.starts_with('/') || prefix.ends_with('/') || !prefix.bytes().all(|b| b.is_ascii_graphic()))
         {
@@ -44,14 +51,75 @@ pub(super) fn read(
             account: one.account.unwrap_or_default(),
             profile: profile.clone(),
             same_key: *same_key,
-            weight: u32::try_from(weight).unwrap_or(1),
+            weight,
             authority: one.authority,
             path_prefix: one.path_prefix.unwrap_or_default(),
             breaker: breaker::read(&format!("{path}.breaker"), &one.breaker, common)?,
             per: breaker::per(&one.breaker, common),
             heartbeat: breaker::heartbeat(&format!("{path}.heartbeat"), one.heartbeat.as_ref())?,
+            state: match one.state {
+                raw::State::Active => State::Active,
+                raw::State::Drain => State::Drain,
+            },
+            priority: priority(&path, one.priority, one.locality.as_ref(), here)?,
+            fees: one.cost.map(|cost| fees(&format!("{path}.cost"), &cost)).transpose()?.map(Arc::new),
+            hash_key: hash_key(&path, one.hash_key, &one.name)?,
             name: one.name,
         });
     }
     Ok(all)
+}
+
+/// As the operator says, else by where the processor is: 0 in the zone of this proxy, 1 in its region, 2 anywhere else.
+fn priority(
+    path: &str,
+    explicit: Option<u64>,
+    there: Option<&raw::Locality>,
+    here: Option<&raw::Locality>,
+) -> Result<u8> {
+    if let Some(there) = there {
+        known_place(&format!("{path}.locality"), there)?;
+        if here.is_none() {
+            return wrong(format!("{path}.locality"), "it says nothing without locality, where this proxy is");
+        }
+        if explicit.is_some() {
+            return wrong(format!("{path}.priority"), "priority or locality, not both");
+        }
+    }
+    let far = match (there, here) {
+        (Some(there), Some(here)) if there.region != here.region => 2,
+        (Some(there), Some(here)) => u64::from(there.zone != here.zone || here.zone.is_none()),
+        (None, Some(_)) => 2,
+        (_, None) => 0,
+    };
+    let priority = number(&format!("{path}.priority"), explicit, far, defaults::PRIORITY_RANGE)?;
+    Ok(u8::try_from(priority).unwrap_or(u8::MAX))
+}
+
+fn known_place(path: &str, place: &raw::Locality) -> Result<()> {
+    name(&format!("{path}.region"), &place.region)?;
+    place.zone.as_ref().map_or(Ok(()), |zone| name(&format!("{path}.zone"), zone))
+}
+
+fn fees(path: &str, cost: &raw::Cost) -> Result<Fees> {
+    if cost.rate_bp.is_none() && cost.fixed.is_empty() {
+        return wrong(path, "rate_bp, fixed, or both");
+    }
+    let fixed = cost.fixed.iter().map(|(code, minor)| {
+        let path = format!("{path}.fixed.{code}");
+        Ok((currency(&path, code)?, small(&path, Some(*minor), 0, defaults::FIXED_FEE_RANGE)?))
+    });
+    Ok(Fees {
+        rate_bp: small(&format!("{path}.rate_bp"), cost.rate_bp, 0, defaults::RATE_BP_RANGE)?,
+        fixed: fixed.collect::<Result<_>>()?,
+    })
+}
+
+fn hash_key(path: &str, given: Option<String>, name: &str) -> Result<Arc<str>> {
+    let Some(given) = given else { return Ok(name.into()) };
+    if !(1..=defaults::HASH_KEY_LEN_MAX).contains(&given.len()) || !given.bytes().all(|b| b.is_ascii_graphic()) {
+        let message = format!("1 to {} characters without spaces", defaults::HASH_KEY_LEN_MAX);
+        return wrong(format!("{path}.hash_key"), message);
+    }
+    Ok(given.into())
 }

@@ -58,6 +58,12 @@ pub(super) fn number(path: &str, given: Option<u64>, default: u64, range: RangeI
     }
 }
 
+/// A number whose range ends well below 2^32.
+pub(super) fn small(path: &str, given: Option<u64>, default: u64, range: RangeInclusive<u64>) -> Result<u32> {
+    let value = number(path, given, default, range)?;
+    u32::try_from(value).or_else(|_| wrong(path, format!("{value} is too much")))
+}
+
 pub(super) fn size(path: &str, given: Option<u64>, default: u64, range: RangeInclusive<u64>) -> Result<usize> {
     let value = number(path, given, default, range)?;
     usize::try_from(value).or_else(|_| wrong(path, format!("{value} does not fit this machine")))

@@ -8,8 +8,8 @@ mod profile;
 mod rules;
 
 pub(super) use operations::{Claims, Kind, Lookup, Mode as OperationMode, Operation, Shared, Spelling, WhenOpen};
-pub(super) use pool::{Policy, Pool};
-pub(super) use processor::{Breaker, Dimension, Heartbeat, Mode, Processor};
+pub(super) use pool::{HashBy, Keyed, Policy, PolicyName, PolicyOptions, Pool, Weights};
+pub(super) use processor::{Breaker, Cost, Dimension, Heartbeat, Locality, Mode, Processor, State};
 pub(super) use profile::{Fields, Profile, SameKey};
 pub(super) use rules::{Rule, When};
 
@@ -27,6 +27,7 @@ pub(in crate::config) struct Config {
     pub(in crate::config) answer_headers: Option<AnswerHeaders>,
     #[serde(default)]
     pub(in crate::config) tenant: Option<Tenant>,
+    pub(in crate::config) locality: Option<Locality>,
     #[serde(default)]
     pub(in crate::config) limits: Limits,
     #[serde(default)]

@@ -1,5 +1,7 @@
 //! Processors and their breakers, as written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -16,6 +18,35 @@ pub(in crate::config) struct Processor {
     #[serde(default)]
     pub(in crate::config) breaker: Breaker,
     pub(in crate::config) heartbeat: Option<Heartbeat>,
+    #[serde(default)]
+    pub(in crate::config) state: State,
+    pub(in crate::config) locality: Option<Locality>,
+    pub(in crate::config) priority: Option<u64>,
+    pub(in crate::config) cost: Option<Cost>,
+    pub(in crate::config) hash_key: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum State {
+    #[default]
+    Active,
+    Drain,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Locality {
+    pub(in crate::config) region: String,
+    pub(in crate::config) zone: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Cost {
+    pub(in crate::config) rate_bp: Option<u64>,
+    #[serde(default)]
+    pub(in crate::config) fixed: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
