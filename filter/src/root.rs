@@ -156,6 +156,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         match config::parse(&host::buffer(Buffer::PluginConfiguration, size)) {
             Ok((cache_service, routing)) => {
+                for warning in &routing.warnings {
+                    host::log(LogLevel::Warn, &format!("switchyard: configuration: routing.{warning}"));
+                }
                 let metrics = Metrics::define(&routing);
                 let (request_body_bytes, answer_body_bytes) = (routing.request_body_bytes, routing.answer_body_bytes);
                 let router = RefCell::new(Router::sharing(routing, host::seed(), host::shared_memory()));

@@ -137,6 +137,20 @@ pub const LOCAL_TTL_MS_PUBLIC: u64 = 60_000;
 pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Rules.
 pub const RULES_MAX: usize = 10_000;
+/// How deep `all`, `any` and `not` nest: a rule that somebody can read.
+pub const RULE_DEPTH_MAX: usize = 8;
+/// Different headers that rules read, query parameters, and body pointers, of each so many: every charge pays for each.
+pub const RULE_NAMES_MAX: usize = 64;
+/// Bytes of a value that a rule compares.
+pub const RULE_VALUE_LEN_MAX: usize = 1_024;
+/// Named lists of values.
+pub const LISTS_MAX: usize = 1_000;
+/// Parts of a split.
+pub const SPLIT_PARTS_RANGE: RangeInclusive<usize> = 1..=16;
+/// The share of a part, of the sum of all.
+pub const SHARE_RANGE: RangeInclusive<u64> = 0..=10_000;
+/// Warnings that are told one by one.
+pub const WARNINGS_MAX: usize = 100;
 /// Operations.
 pub const OPERATIONS_MAX: usize = 64;
 /// Profiles.

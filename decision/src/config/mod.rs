@@ -10,7 +10,7 @@ mod raw;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::balance::{self, Fees, Member};
+use crate::balance::{self, Fees, HashBy, Member, Policy};
 use crate::breaker;
 use crate::breakers::Dimension;
 use crate::heartbeat;
@@ -43,12 +43,16 @@ pub struct Config {
     pub rules: Rules,
     /// The pools; a [`PoolId`] is a place here.
     pub pools: Vec<Pool>,
+    /// The headers (lower case) that policies hash.
+    pub hash_headers: Vec<String>,
     /// Entries of the worker's own look-up cache.
     pub local_entries: usize,
     /// Bytes of the worker's own look-up cache.
     pub local_bytes: usize,
     /// How long a worker remembers a pin for look-ups.
     pub pin_ttl: Duration,
+    /// What is accepted and yet looks like a mistake; to be logged.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 /// Whether answers tell the client how they came about.
@@ -56,6 +60,8 @@ pub struct Config {
 pub enum AnswerHeaders {
     /// They carry `x-switchyard-processor`, `x-switchyard-attempts` and `x-cache`.
     Show,
+    /// They carry `x-switchyard-decision` as well.
+    Explain,
     /// They do not.
     Hide,
 }
@@ -243,6 +249,21 @@ pub struct ConfigError {
     pub message: String,
 }
 
+/// Something in the configuration that has no effect, or not the one it seems to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigWarning {
+    /// Where, as a path into the JSON.
+    pub path: String,
+    /// What is odd about it.
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigWarning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
 impl Config {
     /// Reads the JSON document.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
@@ -270,6 +291,13 @@ impl Config {
         };
         let at = self.operations.iter().position(needs)?;
         Some(format!("operations[{at}]"))
+    }
+
+    /// Does any policy look at the caller's address?
+    pub fn needs_source(&self) -> bool {
+        self.pools.iter().any(|pool| {
+            pool.balance.policy == Policy::IpHash || pool.balance.policy.hash_by() == Some(&HashBy::SourceIp)
+        })
     }
 
     /// A processor; total, as ids are only made from this configuration.

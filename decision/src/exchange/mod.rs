@@ -12,6 +12,8 @@
 //! answer is counted out.
 
 mod charge;
+mod decide;
+mod explain;
 mod follow_up;
 mod head;
 mod lookup;
@@ -19,8 +21,10 @@ mod pin;
 mod request;
 mod shadow;
 
+pub use explain::{Explained, explain};
 pub use head::{Edit, Headers, Repeated};
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use request::{Found, Request, find_operation, tenant};
@@ -101,6 +105,8 @@ pub struct Exchange {
     state: State,
     /// The question that is out.
     asked: Option<Asked>,
+    /// The caller's address.
+    source: Option<IpAddr>,
 }
 
 #[derive(Default)]
@@ -110,7 +116,7 @@ enum State {
     New,
     /// Nothing is left to decide.
     Closed,
-    ChargeBody(charge::Head),
+    ChargeBody(decide::Head),
     ChargeClaim(charge::Claiming),
     FollowUpPin(follow_up::Head),
     LookupPin(lookup::Head),
@@ -153,6 +159,11 @@ enum Then {
 }
 
 impl Exchange {
+    /// The exchange of a caller whose address the proxy names; needed where [`Config::needs_source`].
+    pub fn of_caller(source: Option<IpAddr>) -> Self {
+        Self { source, ..Self::default() }
+    }
+
     /// The request's headers arrived.
     pub fn on_request_headers(&mut self, router: &mut Router, headers: Headers<'_>, ends: Ends, now: Now) -> Step {
         if !matches!(self.state, State::New) {
@@ -295,7 +306,7 @@ impl Exchange {
         self.state = State::Closed;
         router.fact(Fact::Refused(reason));
         let mut reply = LocalReply::refuse(reason, retry_after);
-        if router.config().answer_headers == AnswerHeaders::Show {
+        if router.config().answer_headers != AnswerHeaders::Hide {
             reply.headers.push((ATTEMPTS.to_owned(), b"0".to_vec()));
         }
         Step::Reply(reply)
@@ -382,6 +393,7 @@ fn written(router: &mut Router, writing: Writing, answer: &Answer, now: Now) -> 
 }
 
 const PROCESSOR: &str = "x-switchyard-processor";
+const DECISION: &str = "x-switchyard-decision";
 const ATTEMPTS: &str = "x-switchyard-attempts";
 const X_CACHE: &str = "x-cache";
 

@@ -4,7 +4,8 @@
 //! own route sends the charge; the answer is read to learn of the processor that really took it, whose breakers and pins
 //! are so in place when the operation is enforced one day.
 
-use super::charge::{self, Head};
+use super::charge;
+use super::decide::{Decided, Head, decide, read_head};
 use super::request::Tenant;
 use super::{Body, Edit, Ends, Exchange, Headers, Request, ResponseHead, State, Step, pin};
 use crate::breakers::Traits;
@@ -51,7 +52,7 @@ impl Exchange {
             self.state = State::Closed;
             return Step::Pass(edits);
         }
-        let read = |tenant| charge::read_head(router, Request { tenant, ..request }, headers, ends);
+        let read = |tenant| read_head(router, Request { tenant, ..request }, headers, ends);
         match tenant.and_then(read) {
             Ok(head) => {
                 self.state = State::ShadowBody(Reading { head, edits });
@@ -71,15 +72,15 @@ impl Exchange {
         body: Body<'_>,
         now: Now,
     ) -> Step {
-        let (decided, traits) = match charge::decide(router, &head, body, now) {
-            Ok((ticket, traits)) => {
+        let (decided, traits) = match decide(router, &head, body, self.source, now) {
+            Ok(Decided { ticket, traits, .. }) => {
                 let id = ticket.processor();
                 router.release(ticket, now);
                 (Ok(id), traits)
             }
-            Err((reason, _)) => (Err(reason), Traits::default()),
+            Err(refused) => (Err(refused.reason), Traits::default()),
         };
-        self.watch(decided, head.tenant().clone(), traits, now);
+        self.watch(decided, head.request.tenant, traits, now);
         Step::Pass(edits)
     }
 

@@ -12,7 +12,7 @@ pub use card_number::holds_card_number;
 pub use document::{Document, Encoding, Pointer, RepeatedField};
 pub use idempotency_key::{IdempotencyKey, MalformedIdempotencyKey};
 pub use outcome::{Answer, Outcome, Profile, Spoke};
-pub use parse::{Fields, parse};
+pub use parse::{Fields, parse, parse_with};
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,6 +39,13 @@ impl FromStr for Currency {
     }
 }
 
+impl Currency {
+    /// Its three letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.0))
@@ -59,18 +66,41 @@ impl Amount {
     pub const MINOR_MAX: u64 = 999_999_999_999_999;
 }
 
-/// The leading digits of a card number, 6 to 8: all of it that survives reading.
+/// The leading digits of a card number: of one that was read at most 8, which is all of it that survives; of one that
+/// the caller names 6 to 11, an account range without a card.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bin {
-    digits: [u8; 8],
+    /// ASCII; zero bytes beyond `len`, so that nothing else of a card number stays.
+    digits: [u8; Bin::LEN_MAX],
     len: u8,
 }
 
 impl Bin {
+    /// The shortest, in digits (ISO/IEC 7812-1 before 2017).
+    pub const LEN_MIN: usize = 6;
+    /// The longest, in digits: Mastercard's account ranges.
+    pub const LEN_MAX: usize = 11;
+
+    /// A BIN as a caller names it: 6 to 11 digits and nothing else.
+    pub fn of_digits(text: &str) -> Option<Self> {
+        let wanted = (Self::LEN_MIN..=Self::LEN_MAX).contains(&text.len());
+        if wanted && text.bytes().all(|b| b.is_ascii_digit()) {
+            Self::leading(text.as_bytes(), text.len())
+        } else {
+            None
+        }
+    }
+
+    fn leading(digits: &[u8], len: usize) -> Option<Self> {
+        let mut kept = [0; Self::LEN_MAX];
+        kept.get_mut(..len)?.copy_from_slice(digits.get(..len)?);
+        Some(Self { digits: kept, len: u8::try_from(len).ok()? })
+    }
+
     /// The BIN of a card number: 8 digits of one with 16 or more, else 6 (PCI DSS 3.4.1 and its FAQ 1091). None for
     /// anything that is not 12 to 19 digits; spaces and hyphens between them are tolerated.
     pub fn of_card_number(text: &str) -> Option<Self> {
-        let mut digits = [0; 8];
+        let mut digits = [0_u8; 8];
         let mut count = 0_usize;
         for byte in text.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
             if !byte.is_ascii_digit() {
@@ -82,8 +112,8 @@ impl Bin {
             count = count.saturating_add(1);
         }
         match count {
-            12..=15 => Some(Self { digits, len: 6 }),
-            16..=19 => Some(Self { digits, len: 8 }),
+            12..=15 => Self::leading(&digits, 6),
+            16..=19 => Self::leading(&digits, 8),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Bytes to [`Payment`], bounded; a card number does not survive it.
 
 use super::document::{Document, Encoding, Pointer, Scalar};
-use super::{Amount, Bin, Currency, Payment, Scheme};
+use super::{Amount, Bin, Currency, Payment, Scheme, holds_card_number};
 use crate::reason::Reason;
 
 /// Where a request's fields stand; the first pointer that leads to a scalar wins.
@@ -20,10 +20,34 @@ pub struct Fields {
 /// Reads a charge. A body whose amount or currency cannot be told is refused: what cannot be read cannot be routed
 /// safely.
 pub fn parse(encoding: Encoding, body: &[u8], fields: &Fields) -> Result<Payment, Reason> {
+    parse_with(encoding, body, fields, &[]).map(|(payment, _)| payment)
+}
+
+/// As [`parse`], and the scalars under `more`, in that order, as text. One that holds a card number is absent.
+pub fn parse_with(
+    encoding: Encoding,
+    body: &[u8],
+    fields: &Fields,
+    more: &[Pointer],
+) -> Result<(Payment, Vec<Option<String>>), Reason> {
     if body.is_empty() {
         return Err(Reason::BodyMissing);
     }
     let document = Document::parse(encoding, body).ok_or(Reason::BodyMalformed)?;
+    let payment = read(&document, fields)?;
+    let value = |pointer| {
+        let found = document.find(std::slice::from_ref(pointer)).map_err(|_| Reason::FieldRepeated)?;
+        let text = found.map(|scalar| match scalar {
+            Scalar::Text(text) => text.to_owned(),
+            Scalar::Number(number) => number.to_string(),
+            Scalar::Bool(flag) => flag.to_string(),
+        });
+        Ok(text.filter(|text| !holds_card_number(text.as_bytes())))
+    };
+    Ok((payment, more.iter().map(value).collect::<Result<_, Reason>>()?))
+}
+
+fn read(document: &Document, fields: &Fields) -> Result<Payment, Reason> {
     let find = |pointers: &[Pointer]| document.find(pointers).map_err(|_| Reason::FieldRepeated);
 
     let minor = match find(&fields.amount)? {

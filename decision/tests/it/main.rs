@@ -7,5 +7,6 @@ mod documented;
 mod exchange;
 mod fixture;
 mod laws;
+mod rules;
 mod schedules;
 mod sim;

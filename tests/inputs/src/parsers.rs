@@ -25,7 +25,7 @@ pub(crate) fn configuration(bytes: &[u8]) -> String {
             let mut text = shown(format!("{config:?}").as_bytes());
             let mut router = Router::new(config, 7);
             let rules = router.config().rules.clone();
-            for pool in rules.list.iter().map(|rule| rule.pool).chain([rules.default]).take(100) {
+            for pool in rules.pools().take(100) {
                 for key in [None, Some(&KeyBuilder::new("test").finish())] {
                     let charge = Charge { key, ..Charge::of(pool) };
                     let Ok(ticket) = router.route(&charge, NOW) else { continue };

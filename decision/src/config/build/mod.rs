@@ -8,9 +8,10 @@ mod profile;
 mod rules;
 mod values;
 
-use super::{AnswerHeaders, Config, ConfigError, Presence, TenantHeader, defaults, raw};
-use crate::operation::PoolId;
-use crate::rules::{Rule, Rules};
+use std::collections::BTreeSet;
+
+use super::{AnswerHeaders, Config, ConfigError, ConfigWarning, Detail, Pool, Presence, TenantHeader, defaults, raw};
+use crate::balance::HashBy;
 use values::{header_name, millis, name, number, size};
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -31,6 +32,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         profiles,
         processors,
         operations,
+        lists,
         rules,
         default,
         cache,
@@ -49,20 +51,6 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
     let operations = operations::read(operations)?;
 
     let mut pools = vec![pool::read("default", default, &processors)?];
-    let mut headers = Vec::new();
-    let mut list = Vec::new();
-    if rules.len() > defaults::RULES_MAX {
-        return wrong("rules", format!("at most {} rules", defaults::RULES_MAX));
-    }
-    for (i, rule) in rules.into_iter().enumerate() {
-        let path = format!("rules[{i}]");
-        name(&format!("{path}.name"), &rule.name)?;
-        let conditions = rules::conditions(&format!("{path}.when"), rule.when, &mut headers)?;
-        pools.push(pool::read(&format!("{path}.use"), rule.pool, &processors)?);
-        list.push(Rule { name: rule.name, conditions, pool: PoolId(pools.len().saturating_sub(1)) });
-    }
-
-    pool::bounded(&pools)?;
     let tenant = match tenant {
         Some(tenant) => Some(TenantHeader {
             header: header_name("tenant.header", &tenant.header)?,
@@ -76,7 +64,17 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
     if tenant.is_none() {
         operations::need_no_tenant(&operations)?;
     }
-    rules::reachable(&list, &fields.merchant, &fields.card_number)?;
+    let told = rules::Told {
+        merchant: &fields.merchant,
+        card_number: &fields.card_number,
+        tenant: tenant.as_ref().map(|tenant| tenant.header.as_str()),
+        key: operations.iter().find_map(|operation| match &operation.detail {
+            Detail::Charge { key } => key.as_ref().map(|key| key.header.as_str()),
+            _ => None,
+        }),
+    };
+    let (rules, warnings) = rules::read(rules, &lists, &told, &processors, &mut pools)?;
+    pool::bounded(&pools)?;
     let route_header = match route_header {
         Some(header) => header_name("route_header", &header)?,
         None => defaults::ROUTE_HEADER.to_owned(),
@@ -85,6 +83,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         route_header,
         answer_headers: match answer_headers {
             Some(raw::AnswerHeaders::Hide) => AnswerHeaders::Hide,
+            Some(raw::AnswerHeaders::Explain) => AnswerHeaders::Explain,
             Some(raw::AnswerHeaders::Show) | None => AnswerHeaders::Show,
         },
         tenant,
@@ -103,8 +102,10 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
         fields: profile::fields(&fields)?,
         processors,
         operations,
-        rules: Rules { list, default: PoolId(0), headers },
+        rules,
+        hash_headers: hash_headers(&pools),
         pools,
+        warnings: bounded(warnings),
         local_entries: size(
             "cache.local_entries",
             cache.local_entries,
@@ -119,4 +120,22 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
             defaults::PIN_TTL_MS_RANGE,
         )?),
     })
+}
+
+/// The first of them, and how many more there are.
+fn bounded(mut warnings: Vec<ConfigWarning>) -> Vec<ConfigWarning> {
+    let more = warnings.len().saturating_sub(defaults::WARNINGS_MAX);
+    if more > 0 {
+        warnings.truncate(defaults::WARNINGS_MAX);
+        warnings.push(ConfigWarning { path: ".".to_owned(), message: format!("and {more} more warnings") });
+    }
+    warnings
+}
+
+fn hash_headers(pools: &[Pool]) -> Vec<String> {
+    let named = pools.iter().filter_map(|pool| match pool.balance.policy.hash_by() {
+        Some(HashBy::Header(name)) => Some(name.clone()),
+        _ => None,
+    });
+    named.collect::<BTreeSet<_>>().into_iter().collect()
 }

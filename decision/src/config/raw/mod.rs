@@ -11,7 +11,7 @@ pub(super) use operations::{Claims, Kind, Lookup, Mode as OperationMode, Operati
 pub(super) use pool::{HashBy, Keyed, Policy, PolicyName, PolicyOptions, Pool, Weights};
 pub(super) use processor::{Breaker, Cost, Dimension, Heartbeat, Locality, Mode, Processor, State};
 pub(super) use profile::{Fields, Profile, SameKey};
-pub(super) use rules::{Rule, When};
+pub(super) use rules::{AmountRange, Item, OneOrMore, Rule, Source, Split, TimeWindow, Use, When};
 
 use std::collections::BTreeMap;
 
@@ -37,6 +37,8 @@ pub(in crate::config) struct Config {
     pub(in crate::config) processors: Vec<Processor>,
     pub(in crate::config) operations: Vec<Operation>,
     #[serde(default)]
+    pub(in crate::config) lists: BTreeMap<String, Vec<Item>>,
+    #[serde(default)]
     pub(in crate::config) rules: Vec<Rule>,
     pub(in crate::config) default: Pool,
     #[serde(default)]
@@ -47,6 +49,7 @@ pub(in crate::config) struct Config {
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum AnswerHeaders {
     Show,
+    Explain,
     Hide,
 }
 
