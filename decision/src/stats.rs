@@ -22,6 +22,9 @@ const LOAD_EXPIRES: Duration = Duration::from_secs(180);
 const LOAD_MAX: f64 = 1_000.0;
 /// What a failure counts as, at least: Linkerd's 5 s. A processor that fails fast must not look fast.
 const PENALTY: Duration = Duration::from_secs(5);
+/// What an answer counts as, at least, that says nothing of the processor's work, such as a 429: it was quick because
+/// nothing was done. One second keeps it from looking idle, and from being avoided for long.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// The longest wait a processor may ask for: Linkerd's 300 s.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -37,7 +40,7 @@ pub enum Approval {
 /// What one answer, or its absence, tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// How long the answer took; none when there was none to time.
+    /// How long the answer took; none when there was none to time, as when the client left or nothing was sent.
     pub latency: Option<Duration>,
     /// What it says of the processor.
     pub verdict: Verdict,
@@ -67,6 +70,7 @@ pub struct Stats {
     latency: PeakEwma,
     seen: Option<Mono>,
     answered: Option<Mono>,
+    last: Last,
     failed: Decayed,
     judged: Decayed,
     /// By the scheme's place in [`Scheme::ALL`]; the last is for payments whose scheme is not known.
@@ -102,14 +106,20 @@ impl Stats {
                 if let Some(latency) = latency {
                     self.latency.observe(latency, now, LATENCY_TAU);
                     self.answered = Some(now);
+                    self.last = Last::Work;
                 }
             }
             Verdict::Bad => {
                 let cost = asked.map_or(PENALTY, |wait| wait.max(PENALTY)).as_secs_f64();
                 self.latency.raise(cost.max(latency.unwrap_or(0.0)), now, LATENCY_TAU);
+                self.last = Last::NoWork;
             }
-            // A quick 429 is no proof of speed, a slow one is of slowness.
-            Verdict::Neutral => self.latency.raise(latency.unwrap_or(0.0), now, LATENCY_TAU),
+            Verdict::Neutral => {
+                if let Some(latency) = latency {
+                    self.latency.raise(latency.max(REFUSAL.as_secs_f64()), now, LATENCY_TAU);
+                    self.last = Last::NoWork;
+                }
+            }
         }
         match seen.verdict {
             Verdict::Good => self.judged.add(1.0, now, FAILURE_TAU),
@@ -156,6 +166,11 @@ impl Stats {
         self.answered.is_some_and(|at| now.since(at) <= LATENCY_TAU)
     }
 
+    /// Was the last answer one that took no work? Then little in flight is no sign of room.
+    pub fn does_no_work(&self) -> bool {
+        self.last == Last::NoWork
+    }
+
     /// The share of requests that it did not fail, 0 to 1, as `1 - failed / (all + 1)`: one failure alone does not
     /// condemn.
     pub fn success(&self, now: Mono) -> f64 {
@@ -187,6 +202,15 @@ impl Stats {
             _ => 1.0,
         }
     }
+}
+
+/// How the last request that was timed ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Work,
+    /// It failed, or was refused.
+    NoWork,
 }
 
 fn slot(scheme: Option<Scheme>) -> usize {
@@ -245,7 +269,14 @@ mod tests {
         assert_eq!(stats.asks_to_wait(at(1_000)), Duration::from_secs(2));
         assert_eq!(stats.asks_to_wait(at(3_000)), Duration::ZERO);
         assert_eq!(stats.success(at(0)), 1.0);
-        assert_eq!(stats.latency(at(0)), 0.05, "a quick 429 is no proof of speed");
+        assert_eq!(stats.latency(at(0)), 1.0, "a quick 429 is no proof of speed");
+        let mut stats = Stats::default();
+        stats.observe(&Observation { latency: None, ..seen(Verdict::Neutral, 0) }, at(0));
+        assert_eq!(stats.latency(at(0)), 0.0, "a client that leaves says nothing");
+        for (verdict, want) in [(Verdict::Bad, true), (Verdict::Good, false), (Verdict::Neutral, true)] {
+            stats.observe(&seen(verdict, 1), at(0));
+            assert_eq!(stats.does_no_work(), want);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Host callbacks to events, steps to host calls.
 
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead, Step};
@@ -139,6 +140,9 @@ impl HttpContext for Http {
         let headers = Headers::new(&lines);
         #[cfg(feature = "trap")]
         trap_on(headers, b"request");
+        if self.worker.needs_source {
+            self.exchange = Exchange::of_caller(source());
+        }
         let (ends, now) = (ends(end_of_stream), host::now());
         let step = self.worker.decide(|router| self.exchange.on_request_headers(router, headers, ends, now));
         self.act(step, Phase::Request)
@@ -225,6 +229,13 @@ fn spoke() -> Spoke {
         reset if reset.starts_with(b"upstream_reset") && !reset.windows(8).any(|w| w == b"overflow") => Spoke::Proxy,
         _ => Spoke::ProxyDeclined,
     }
+}
+
+/// The caller's address, as the proxy understands it.
+fn source() -> Option<IpAddr> {
+    let address = host::property(&["source", "address"])?;
+    let text = std::str::from_utf8(&address).ok()?;
+    text.parse::<SocketAddr>().map(|at| at.ip()).ok()
 }
 
 /// How the stream ended: of interest where the answer had begun and was not read to its end. Envoy then says why in its

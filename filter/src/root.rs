@@ -32,6 +32,8 @@ pub(crate) struct Worker {
     /// Bytes of a request body, and of an answer that is held.
     pub(crate) request_body_bytes: usize,
     pub(crate) answer_body_bytes: usize,
+    /// Does any policy look at the caller's address?
+    pub(crate) needs_source: bool,
     /// Has this VM served a stream? That of the proxy's main thread never does, and its calls go nowhere.
     served: Cell<bool>,
 }
@@ -161,9 +163,18 @@ impl RootContext for Root {
                 }
                 let metrics = Metrics::define(&routing);
                 let (request_body_bytes, answer_body_bytes) = (routing.request_body_bytes, routing.answer_body_bytes);
+                let needs_source = routing.needs_source();
                 let router = RefCell::new(Router::sharing(routing, host::seed(), host::shared_memory()));
                 let served = Cell::new(false);
-                let worker = Worker { router, cache_service, metrics, request_body_bytes, answer_body_bytes, served };
+                let worker = Worker {
+                    router,
+                    cache_service,
+                    metrics,
+                    request_body_bytes,
+                    answer_body_bytes,
+                    needs_source,
+                    served,
+                };
                 self.worker = Some(Rc::new(worker));
                 host::tick_every(TICK);
                 true

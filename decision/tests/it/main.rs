@@ -1,6 +1,6 @@
 //! What `decision` promises, seen from outside.
 
-mod balance_config;
+mod balance;
 mod breaker;
 mod config;
 mod documented;
