@@ -56,6 +56,17 @@ impl Outbox {
         if full { Fate::GivenUp } else { Fate::Waits }
     }
 
+    /// Takes everything that waits in another one; what goes beyond the bound is left there.
+    pub fn append(&mut self, other: &mut Self) {
+        while self.entries.len() < ENTRIES_MAX
+            && let Some(entry) = other.entries.pop_front()
+        {
+            let id = self.next_id;
+            self.next_id = id.wrapping_add(1);
+            self.entries.push_back(Entry { id, ..entry });
+        }
+    }
+
     /// The next write that is due, with the id by which it is settled. It is not due again before its next wait is
     /// over, so a call that never returns is tried again too.
     pub fn take_due(&mut self, now: Mono) -> Option<(u64, Question)> {

@@ -42,6 +42,11 @@ impl Candidates {
         self.0 &= !(1 << id.0);
     }
 
+    /// Has a processor in, or not.
+    pub fn set(&mut self, id: ProcessorId, within: bool) {
+        if within { self.insert(id) } else { self.remove(id) }
+    }
+
     /// Is it among them?
     pub fn contains(self, id: ProcessorId) -> bool {
         self.0 & (1 << id.0) != 0

@@ -151,6 +151,11 @@ impl Stats {
         self.in_flight
     }
 
+    /// What another worker is told of this processor: everything but what is in flight, which is counted out here.
+    pub fn handed_over(&self) -> Self {
+        Self { in_flight: 0, ..self.clone() }
+    }
+
     /// When something was last sent to it or counted of it.
     pub fn seen(&self) -> Option<Mono> {
         self.seen

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use decision::breakers::Scope;
@@ -18,6 +18,12 @@ use crate::config::{self, CacheService};
 use crate::host::{self, Buffer, Callee, Map};
 use crate::http::Http;
 use crate::metrics::{self, Metrics};
+
+thread_local! {
+    /// The worker of the last configuration of this VM: the next one goes on from what it learnt. One VM may run
+    /// several plugins, whose processors are told apart by their names.
+    static LAST: Cell<Weak<Worker>> = const { Cell::new(Weak::new()) };
+}
 
 /// How often deferred writes are looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -55,6 +61,21 @@ impl Worker {
             timeout,
         };
         host::call(&callee, &question.request())
+    }
+
+    /// Takes over what the worker of an earlier configuration knows, and what it still owes the same cache-service.
+    fn go_on_from(&self, last: Option<&Self>) {
+        let Some(last) = last else { return };
+        let place = |worker: &Self| worker.cache_service.as_ref().map(|s| (s.cluster.clone(), s.authority.clone()));
+        let same = place(self) == place(last);
+        last.decide(|old| {
+            self.decide(|new| {
+                new.inherit(old);
+                if same {
+                    new.inherit_writes(old);
+                }
+            });
+        });
     }
 
     /// Has the worker's memory take an event. The closure calls neither the host nor this worker.
@@ -175,7 +196,9 @@ impl RootContext for Root {
                     needs_source,
                     served,
                 };
-                self.worker = Some(Rc::new(worker));
+                let worker = Rc::new(worker);
+                worker.go_on_from(LAST.replace(Rc::downgrade(&worker)).upgrade().as_deref());
+                self.worker = Some(worker);
                 host::tick_every(TICK);
                 true
             }

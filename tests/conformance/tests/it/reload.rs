@@ -103,3 +103,41 @@ fn a_configuration_that_is_refused_changes_nothing_and_one_that_is_taken_decides
     assert_eq!(ticks(&mut world), each);
     assert_eq!(paid(&mut world, 0), (201, "acquirer-b".to_owned()));
 }
+
+#[test]
+fn processors_are_added_drained_and_removed_and_those_that_stay_are_known() {
+    let artefacts = find(ArtefactArgs::from_env()).unwrap().artefacts;
+    let filter = Filter::new(&std::fs::read(&artefacts.filter_wasm).unwrap()).unwrap();
+    let yaml = std::fs::read_to_string(&artefacts.envoy_yaml).unwrap();
+    let mut proxy = from_envoy_yaml(&yaml, &[("SWITCHYARD_CACHE_TOKEN", TOKEN)]).unwrap();
+    let mut configuration: Value = serde_json::from_slice(&proxy.plugin.configuration).unwrap();
+    configuration["routing"]["default"]["processors"] = json!(["acquirer-a", "acquirer-b"]);
+    proxy.plugin.configuration = configuration.to_string().into_bytes();
+    let Stage { mut world, processors, .. } = Stage::start(filter, proxy, TOKEN, 2, 1).unwrap();
+    let all_at_once = |world: &mut World, charges: usize| {
+        let sent: Vec<_> = (0..charges).map(|n| world.send(n % 2, Duration::ZERO, charge())).collect();
+        world.run_for(Duration::from_millis(300));
+        let mut takers: Vec<_> = sent.into_iter().map(|id| taker(world, id).1).collect();
+        takers.sort();
+        takers.dedup();
+        takers
+    };
+    assert_eq!(all_at_once(&mut world, 10), ["acquirer-a", "acquirer-b"]);
+    // Its breaker opens, and stays open for a second at least.
+    processors[0].borrow_mut().set(Control::from(Mode::Http(503))).unwrap();
+    all_at_once(&mut world, 20);
+    processors[0].borrow_mut().set(Control::from(Mode::Approve)).unwrap();
+
+    configuration["routing"]["default"]["processors"] = json!(["acquirer-a", "acquirer-b", "acquirer-c"]);
+    configuration["routing"]["processors"][1]["state"] = json!("drain");
+    world.reconfigure(configuration.to_string().as_bytes()).unwrap();
+    assert_eq!(all_at_once(&mut world, 20), ["acquirer-c"], "a is still out, b takes no new charge");
+    world.run_for(Duration::from_secs(3));
+    all_at_once(&mut world, 1);
+    assert_eq!(all_at_once(&mut world, 20), ["acquirer-a", "acquirer-c"], "the probe brought a back");
+
+    configuration["routing"]["default"]["processors"] = json!(["acquirer-c"]);
+    world.reconfigure(configuration.to_string().as_bytes()).unwrap();
+    assert_eq!(all_at_once(&mut world, 20), ["acquirer-c"]);
+    assert_eq!(world.fatal(), [] as [&str; 0], "{:?}", world.fatal());
+}

@@ -3,8 +3,15 @@
 //! Only charges feed a breaker and probe with it. A card-range look-up that succeeds says nothing of whether charges
 //! do, and would reset the count of their failures.
 
+mod charge;
+mod heartbeats;
+mod inherit;
+mod stores;
+
+pub use charge::{Charge, Ticket, Told};
+pub use heartbeats::Heartbeat;
+
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::balance::{Balancer, Pick, panics};
@@ -12,108 +19,18 @@ use crate::breaker::{LocalMemory, Memory, Seen, Standing, Verdict};
 use crate::breakers::{Breakers, Leave, Scope, Sender, Traits};
 use crate::config::{Config, State};
 use crate::explain::{Considered, Explanation};
-use crate::fact::{Beat, Fact, WriteResult};
-use crate::heartbeat;
-use crate::lookup::{Answer, Key, Local, Question};
+use crate::fact::Fact;
+use crate::lookup::Local;
 use crate::operation::{Kind, PoolId, WhenOpen};
-use crate::outbox::{Fate, Outbox};
-use crate::payment::{Amount, Outcome, Scheme};
+use crate::outbox::Outbox;
 use crate::processor::{Candidates, ProcessorId};
 use crate::rng::Rng;
 use crate::stats::{Observation, Stats};
-use crate::store::{Asked, Stores};
+use crate::store::Stores;
 use crate::time::{Mono, Now};
 
 /// Facts that wait to be drained, at most; the oldest are dropped.
 const FACTS_MAX: usize = 1_024;
-
-/// A charge, as far as the choice of its processor needs it.
-#[derive(Clone, Copy, Debug)]
-pub struct Charge<'a> {
-    /// The processors that may take it.
-    pub pool: PoolId,
-    /// What its processor is drawn from, where it has an idempotency key.
-    pub key: Option<&'a Key>,
-    /// What its breakers are chosen by.
-    pub traits: Traits,
-    /// How much.
-    pub amount: Option<&'a Amount>,
-    /// The caller's address, where the proxy says.
-    pub source: Option<IpAddr>,
-    /// What [`crate::balance::Policy::hash_by`] of the pool names.
-    pub input: Option<&'a [u8]>,
-}
-
-impl Charge<'_> {
-    /// One of which nothing else is known.
-    pub fn of(pool: PoolId) -> Self {
-        Self { pool, key: None, traits: Traits::default(), amount: None, source: None, input: None }
-    }
-}
-
-/// What an answer told, or its absence.
-#[derive(Clone, Copy, Debug)]
-pub struct Told {
-    /// What it means.
-    pub outcome: Outcome,
-    /// The scheme it names; none: the request's.
-    pub scheme: Option<Scheme>,
-    /// How long the processor asks to be left alone.
-    pub retry_after: Option<Duration>,
-    /// The load it reports of itself.
-    pub load: Option<f64>,
-}
-
-impl From<Outcome> for Told {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, scheme: None, retry_after: None, load: None }
-    }
-}
-
-/// Proof that a request was counted in. It is consumed when the request is counted out, so that is done once.
-#[must_use = "a request that is not counted out is in flight for ever"]
-#[derive(Debug)]
-pub struct Ticket {
-    processor: ProcessorId,
-    kind: Kind,
-    leave: Leave,
-    traits: Traits,
-    /// When it was sent; none: it still waits for something.
-    sent: Option<Mono>,
-}
-
-impl Ticket {
-    /// Where the request goes.
-    pub fn processor(&self) -> ProcessorId {
-        self.processor
-    }
-
-    /// Is it one that tells whether a half-open processor is back?
-    pub fn is_probe(&self) -> bool {
-        self.leave.is_probe()
-    }
-
-    /// The request is on its way: from here its time is taken.
-    pub fn sent(self, now: Now) -> Self {
-        Self { sent: Some(now.mono), ..self }
-    }
-}
-
-/// A heartbeat to send; consumed by its result.
-#[must_use = "a probe that is not settled keeps its breaker half-open until it expires"]
-#[derive(Debug)]
-pub struct Heartbeat {
-    processor: ProcessorId,
-    leave: Leave,
-    sent: Mono,
-}
-
-impl Heartbeat {
-    /// Where it goes.
-    pub fn processor(&self) -> ProcessorId {
-        self.processor
-    }
-}
 
 /// One worker's memory.
 pub struct Router {
@@ -328,89 +245,6 @@ impl Router {
         self.breakers.refresh();
         self.breakers.tick(&self.config.processors, now.mono, &mut self.rng);
         self.tell_breakers();
-    }
-
-    /// The next heartbeat that this worker should send now, for the whole proxy.
-    pub fn take_heartbeat(&mut self, now: Now) -> Option<Heartbeat> {
-        self.breakers.refresh();
-        let traits = Traits::default();
-        for (at, of) in self.config.processors.iter().enumerate() {
-            let (Some(settings), Some(processor)) = (&of.heartbeat, ProcessorId::new(at)) else { continue };
-            let (standing, _) = self.breakers.standing(processor, of, &traits, Sender::Heartbeat, now.mono);
-            let due = match standing {
-                Standing::Probing => true,
-                Standing::Closed => heartbeat::take_turn(self.breakers.memory(), &of.name, settings, now.mono),
-                Standing::Open(_) | Standing::AwaitingProbe | Standing::ForcedOpen => false,
-            };
-            if !due {
-                continue;
-            }
-            if let Some(leave) =
-                self.breakers.acquire(processor, of, &traits, Sender::Heartbeat, now.mono, &mut self.rng)
-            {
-                self.tell_breakers();
-                return Some(Heartbeat { processor, leave, sent: now.mono });
-            }
-        }
-        None
-    }
-
-    /// Counts the answer to a heartbeat; none: there was none.
-    pub fn settle_heartbeat(&mut self, beat: Heartbeat, status: Option<u16>, now: Now) {
-        let Heartbeat { processor, leave, sent } = beat;
-        let (verdict, result) = match (heartbeat::is_good(status), leave.is_probe()) {
-            (true, true) => (Verdict::Good, Beat::Good),
-            // A health page that answers does not say that charges work.
-            (true, false) => (Verdict::Neutral, Beat::Good),
-            (false, _) => (Verdict::Bad, Beat::Bad),
-        };
-        let took = if verdict == Verdict::Neutral { None } else { Some(now.mono.since(sent)) };
-        self.settle_leave(processor, leave, Seen { verdict, took, issuer: None }, now.mono);
-        self.fact(Fact::Heartbeat(processor, result));
-    }
-
-    /// Leave to ask the cache-service; none while it is not worth it.
-    pub(crate) fn may_ask(&mut self, question: &Question, now: Now) -> Option<Asked> {
-        let (asked, changed) = self.stores.acquire(question, now.mono)?;
-        if let Some((store, transition)) = changed {
-            self.fact(Fact::Store(store, transition));
-        }
-        Some(asked)
-    }
-
-    /// Counts the cache-service's answer; none: nobody waited for it.
-    pub(crate) fn answered(&mut self, asked: Asked, answer: Option<&Answer>, now: Now) {
-        if let Some((store, transition)) = self.stores.settle(asked, answer, now.mono, &mut self.rng) {
-            self.fact(Fact::Store(store, transition));
-        }
-    }
-
-    /// Takes a write that was not acknowledged, to try it again.
-    pub fn defer(&mut self, question: Question, now: Now) {
-        let fate = self.outbox.push(question, now.mono);
-        self.fact(Fact::Write(WriteResult::Deferred));
-        if fate == Fate::GivenUp {
-            self.fact(Fact::Write(WriteResult::Lost));
-        }
-    }
-
-    /// Is an invalidation of this entity still to be written? Then the cache-service may hold what it was.
-    pub fn invalidates(&self, entity: &Key) -> bool {
-        self.outbox.invalidates(entity)
-    }
-
-    /// The next deferred write that is due.
-    pub fn take_due(&mut self, now: Now) -> Option<(u64, Question)> {
-        self.outbox.take_due(now.mono)
-    }
-
-    /// Counts the answer to a deferred write.
-    pub fn settle_deferred(&mut self, id: u64, answer: &Answer) {
-        match self.outbox.settle(id, answer) {
-            Fate::Stored => self.fact(Fact::Write(WriteResult::Stored)),
-            Fate::GivenUp => self.fact(Fact::Write(WriteResult::Lost)),
-            Fate::Waits => {}
-        }
     }
 
     /// Adds a fact.
