@@ -3,7 +3,7 @@
 use crate::breaker::Transition;
 use crate::breakers::Scope;
 use crate::operation::Kind;
-use crate::payment::Outcome;
+use crate::payment::{Evidence, Outcome};
 use crate::processor::ProcessorId;
 use crate::reason::Reason;
 use crate::store::Store;
@@ -20,6 +20,8 @@ pub enum Fact {
         /// What its answer means.
         outcome: Outcome,
     },
+    /// What is proven of a charge that ended.
+    Evidence(ProcessorId, Evidence),
     /// The filter answered itself.
     Refused(Reason),
     /// A breaker changed; told by the worker that changed it.

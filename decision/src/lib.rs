@@ -25,6 +25,7 @@ pub mod exchange;
 pub mod explain;
 pub mod fact;
 pub mod heartbeat;
+pub mod load;
 pub mod lookup;
 pub mod operation;
 pub mod outbox;

@@ -19,12 +19,14 @@ pub enum Reason {
     FieldRepeated,
     /// No amount.
     AmountMissing,
-    /// The amount is not a whole number of minor units between 0 and 15 digits.
+    /// The amount is no whole number of minor units, or no decimal number no finer than its currency, of 15 digits at most.
     AmountMalformed,
     /// No currency.
     CurrencyMissing,
     /// The currency is not three letters.
     CurrencyMalformed,
+    /// Decimal amounts of this currency cannot be read: its decimals are not known.
+    CurrencyUnknown,
     /// The merchant is not a text of at most 128 bytes.
     MerchantMalformed,
     /// The operation asks for an idempotency key.
@@ -55,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics, documents and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BodyMissing,
         Self::BodyMalformed,
         Self::BodyTooLarge,
@@ -66,6 +68,7 @@ impl Reason {
         Self::AmountMalformed,
         Self::CurrencyMissing,
         Self::CurrencyMalformed,
+        Self::CurrencyUnknown,
         Self::MerchantMalformed,
         Self::KeyMissing,
         Self::KeyMalformed,
@@ -118,12 +121,19 @@ impl Reason {
             Self::AmountMalformed => (
                 "amount_malformed",
                 400,
-                "The amount is a whole number of minor units, not negative, at most 15 digits. Nothing was sent.",
+                "The amount is a whole number of minor units, or a decimal number no finer than its currency where this \
+                 service takes those; not negative, at most 15 digits. Nothing was sent.",
             ),
             Self::CurrencyMissing => ("currency_missing", 400, "The charge has no currency. Nothing was sent."),
             Self::CurrencyMalformed => {
                 ("currency_malformed", 400, "The currency is a three-letter code. Nothing was sent.")
             }
+            Self::CurrencyUnknown => (
+                "currency_unknown",
+                400,
+                "How many decimals this currency has is not known here, so its decimal amounts cannot be read. Nothing \
+                 was sent.",
+            ),
             Self::MerchantMalformed => {
                 ("merchant_malformed", 400, "The merchant is a text of at most 128 bytes. Nothing was sent.")
             }

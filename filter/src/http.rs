@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use decision::exchange::{Body, Ending, Ends, Exchange, Headers, ResponseHead, Step};
 use decision::lookup::{Answer, Question};
-use decision::payment::Spoke;
+use decision::payment::{ProxyReply, Spoke, Why};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -221,14 +221,16 @@ fn ends(end_of_stream: bool) -> Ends {
 /// host without details has only the processor's.
 fn spoke() -> Spoke {
     let details = host::property(&["response", "code_details"]).unwrap_or_default();
-    match details.as_slice() {
-        b"" | b"via_upstream" => Spoke::Processor,
-        b"response_timeout" | b"upstream_per_try_timeout" | b"stream_idle_timeout" => Spoke::ProxyTimedOut,
-        b"no_healthy_upstream" => Spoke::Proxy,
-        // The proxy's own limit on calls is not the processor's failure.
-        reset if reset.starts_with(b"upstream_reset") && !reset.windows(8).any(|w| w == b"overflow") => Spoke::Proxy,
-        _ => Spoke::ProxyDeclined,
+    if matches!(details.as_slice(), b"" | b"via_upstream") {
+        return Spoke::Processor;
     }
+    let flags = number(&["response", "flags"]).unwrap_or(0);
+    Spoke::Proxy(ProxyReply::of(&details, flags, number(&["upstream", "request_attempt_count"])))
+}
+
+/// A property that is a number: eight bytes, the lowest first.
+fn number(path: &[&str]) -> Option<u64> {
+    host::property(path).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes)
 }
 
 /// The caller's address, as the proxy understands it.
@@ -242,10 +244,20 @@ fn source() -> Option<IpAddr> {
 /// details, without a word to the filter.
 fn ending() -> Ending {
     let details = host::property(&["response", "code_details"]).unwrap_or_default();
-    match details.as_slice() {
-        b"response_timeout" | b"upstream_per_try_timeout" | b"stream_idle_timeout" => Ending::TimedOut,
-        reset if reset.starts_with(b"upstream_reset") => Ending::Broken,
-        _ => Ending::Quiet,
+    // The flags would add nothing: a client that leaves has one of its own.
+    match ProxyReply::of(&details, 0, None).why {
+        Why::TimedOut | Why::TryTimedOut => Ending::TimedOut,
+        Why::Reset | Why::Broken | Why::Protocol => Ending::Broken,
+        Why::Connect
+        | Why::ConnectTimedOut
+        | Why::Tls
+        | Why::NoEndpoint
+        | Why::Overflow
+        | Why::NoRoute
+        | Why::NoCluster
+        | Why::RefusedStream
+        | Why::AnswerTooLarge
+        | Why::Other => Ending::Quiet,
     }
 }
 

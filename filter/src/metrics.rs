@@ -9,7 +9,7 @@ use decision::breakers::Scope;
 use decision::config::Config;
 use decision::fact::{Beat, Fact, LookupResult, Went, WriteResult};
 use decision::operation::Kind;
-use decision::payment::Outcome;
+use decision::payment::{Evidence, Outcome};
 use decision::processor::ProcessorId;
 use decision::reason::Reason;
 use decision::store::Store;
@@ -18,6 +18,8 @@ use crate::host::{self, Counter};
 
 /// Requests that ended, by processor, kind and outcome.
 const REQUESTS: &str = "switchyard_requests_total";
+/// Charges that ended, by processor and what is proven of them.
+const EVIDENCE: &str = "switchyard_evidence_total";
 /// Changes of breakers, by processor, what they stand for, and the state entered.
 const TRANSITIONS: &str = "switchyard_breaker_transitions_total";
 /// Charges sent to a processor that its breaker keeps out, as too few others were left, by processor.
@@ -60,6 +62,7 @@ impl<K: Copy + PartialEq> Family<K> {
 struct OfProcessor {
     name: String,
     requests: Family<(Kind, Outcome)>,
+    evidence: Family<Evidence>,
     transitions: Family<(&'static str, Transition)>,
     panics: Family<()>,
     shadow: Family<Went>,
@@ -88,6 +91,7 @@ impl Metrics {
                     format!("{REQUESTS}.processor={name}.kind={}.outcome={}", kind.as_str(), outcome.as_str())
                 },
             ),
+            evidence: Family::define(Evidence::ALL, |e| format!("{EVIDENCE}.processor={name}.evidence={}", e.as_str())),
             unpinned: Family::define([()], |()| format!("{UNPINNED}.processor={name}")),
             panics: Family::define([()], |()| format!("{PANICS}.processor={name}")),
             shadow: Family::define(Went::ALL, |w| format!("{SHADOW}.processor={name}.went={}", w.as_str())),
@@ -120,6 +124,11 @@ impl Metrics {
             Fact::Settled { processor, kind, outcome } => {
                 if let Some(of) = self.processors.get(processor.index()) {
                     of.requests.count((kind, outcome));
+                }
+            }
+            Fact::Evidence(processor, evidence) => {
+                if let Some(of) = self.processors.get(processor.index()) {
+                    of.evidence.count(evidence);
                 }
             }
             Fact::Breaker(processor, scope, transition) => {

@@ -97,9 +97,9 @@ async fn counters_have_labels_and_nothing_shows_a_client() {
     }
     // One name each, and every value of a label is one of a closed list.
     let names: BTreeSet<_> = ours(&text).lines().filter_map(|l| Some(l.split_once('{')?.0.to_owned())).collect();
-    let expected =
-        "breaker_transitions heartbeats lookups panics refusals requests shadow shadow_refusals store_transitions unpinned writes".split(' ');
-    assert_eq!(names, expected.map(|name| format!("switchyard_{name}_total")).collect());
+    let expected = "breaker_transitions evidence heartbeats lookups panics refusals requests shadow shadow_refusals \
+                    store_transitions unpinned writes";
+    assert_eq!(names, expected.split(' ').map(|name| format!("switchyard_{name}_total")).collect());
 
     // Everything anybody could read.
     let mut places = vec![

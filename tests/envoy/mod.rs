@@ -7,6 +7,7 @@
 mod addressing;
 mod breaker;
 mod configuration;
+mod failures;
 mod follow_up;
 mod lookups;
 mod metrics;

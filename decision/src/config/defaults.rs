@@ -155,5 +155,7 @@ pub const WARNINGS_MAX: usize = 100;
 pub const OPERATIONS_MAX: usize = 64;
 /// Profiles.
 pub const PROFILES_MAX: usize = 64;
+/// Rules of one profile about what answers mean: they are tried in turn for each answer.
+pub const OUTCOME_RULES_MAX: usize = 128;
 /// Bytes of a name: of a processor, operation, profile or rule.
 pub const NAME_LEN_MAX: usize = 64;

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod defaults;
+pub mod presets;
 mod raw;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::balance::{self, Fees, HashBy, Member, Policy};
 use crate::breaker;
 use crate::breakers::Dimension;
 use crate::heartbeat;
+use crate::load;
 use crate::lookup::Namespace;
 use crate::operation::{Claims, Kind, Mode, OperationId, PoolId, Template, WhenOpen};
 use crate::payment::{Fields, Profile};
@@ -100,6 +102,8 @@ pub struct Processor {
     pub per: Vec<Dimension>,
     /// How it is asked whether it is there.
     pub heartbeat: Option<heartbeat::Settings>,
+    /// Where it reports its load.
+    pub load: load::Source,
     /// Does it take new charges?
     pub state: State,
     /// The lower, the sooner it is used.

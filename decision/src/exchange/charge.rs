@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::decide::{Decided, Head, Refused, decide, read_head};
+use super::answer::AnswerHead;
+use super::decide::{About, Decided, Head, Refused, decide, read_head};
 use super::request::Tenant;
 use super::{
     Body, DECISION, Edit, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Then,
     answer_edits, head, pin,
 };
-use crate::breakers::Traits;
 use crate::config::SameKey;
 use crate::fact::Fact;
 use crate::lookup::{Answer, Claim, Key, KeyBuilder, Question};
 use crate::operation::{Claims, Kind};
-use crate::payment::{self, IdempotencyKey, Outcome, Spoke};
+use crate::payment::{self, IdempotencyKey, Spoke};
 use crate::reason::Reason;
 use crate::router::{Router, Ticket};
 use crate::time::Now;
@@ -22,8 +22,7 @@ use crate::time::Now;
 pub(super) struct Claiming {
     request: Request,
     ticket: Ticket,
-    traits: Traits,
-    why: Option<String>,
+    about: About,
 }
 
 impl Claiming {
@@ -35,8 +34,7 @@ impl Claiming {
 /// A charge at its processor.
 pub(super) struct Job {
     tenant: Tenant,
-    /// Why it went there, where answers say so.
-    why: Option<String>,
+    about: About,
 }
 
 impl Exchange {
@@ -57,28 +55,28 @@ impl Exchange {
     }
 
     pub(super) fn charge_body(&mut self, router: &mut Router, head: Head, body: Body<'_>, now: Now) -> Step {
-        let Decided { ticket, traits, why } = match decide(router, &head, body, self.source, now) {
+        let Decided { ticket, about } = match decide(router, &head, body, self.source, now) {
             Ok(decided) => decided,
             Err(refused) => return self.refuse_charge(router, refused),
         };
         let Some((key, Claims::Required)) = &head.key else {
-            return self.send_charge(router, head.request, ticket, why, now);
+            return self.send_charge(router, head.request, ticket, about, now);
         };
         let name = router.config().processor(ticket.processor()).map(|p| p.name.clone());
         let key = claim_key(router, &head.request, key);
-        self.state = State::ChargeClaim(Claiming { request: head.request, ticket, traits, why });
+        self.state = State::ChargeClaim(Claiming { request: head.request, ticket, about });
         self.ask(router, Question::Claim { key, processor: name.unwrap_or_default() }, now)
     }
 
     pub(super) fn charge_claimed(
         &mut self,
         router: &mut Router,
-        Claiming { request, ticket, traits, why }: Claiming,
+        Claiming { request, ticket, about }: Claiming,
         answer: Answer,
         now: Now,
     ) -> Step {
         let holder = match answer {
-            Answer::Claimed(Claim::Fresh, _) => return self.send_charge(router, request, ticket, why, now),
+            Answer::Claimed(Claim::Fresh, _) => return self.send_charge(router, request, ticket, about, now),
             Answer::Claimed(Claim::Existing, holder) => holder,
             _ => {
                 router.release(ticket, now);
@@ -90,11 +88,11 @@ impl Exchange {
         let id = router.config().processor_named(&holder);
         let replays = id.and_then(|id| router.config().processor(id)).map(|p| p.same_key);
         let again = match (id, replays) {
-            (Some(id), Some(SameKey::Replays)) => router.try_admit(id, &traits, now),
+            (Some(id), Some(SameKey::Replays)) => router.try_admit(id, &about.traits, now),
             _ => None,
         };
         match again {
-            Some(ticket) => self.send_charge(router, request, ticket, why, now),
+            Some(ticket) => self.send_charge(router, request, ticket, about, now),
             None => self.refuse(router, Reason::KeyUnresolved, None),
         }
     }
@@ -110,15 +108,8 @@ impl Exchange {
         }
     }
 
-    fn send_charge(
-        &mut self,
-        router: &Router,
-        request: Request,
-        ticket: Ticket,
-        why: Option<String>,
-        now: Now,
-    ) -> Step {
-        let job = Job { tenant: request.tenant.clone(), why };
+    fn send_charge(&mut self, router: &Router, request: Request, ticket: Ticket, about: About, now: Now) -> Step {
+        let job = Job { tenant: request.tenant.clone(), about };
         self.forward(router, request, ticket, AnyJob::Charge(job), now)
     }
 
@@ -131,13 +122,14 @@ impl Exchange {
         ends: Ends,
         now: Now,
     ) -> Step {
+        let seen = AnswerHead::of(head, router.config().processor(ticket.processor()));
         if is_unread(router, head) {
-            return self.charge_outcome(router, ticket, job, (head.status, head.spoke, None), now);
+            return self.charge_outcome(router, ticket, job, seen, None, now);
         }
         if ends == Ends::Here {
-            return self.charge_outcome(router, ticket, job, (head.status, head.spoke, Some(b"")), now);
+            return self.charge_outcome(router, ticket, job, seen, Some(b""), now);
         }
-        self.state = State::Sent(Sent { ticket, job: AnyJob::Charge(job), status: head.status });
+        self.state = State::Sent(Sent { ticket, job: AnyJob::Charge(job), answer: Some(seen) });
         Step::HoldResponse
     }
 
@@ -146,37 +138,36 @@ impl Exchange {
         router: &mut Router,
         ticket: Ticket,
         job: Job,
-        status: u16,
+        seen: AnswerHead,
         body: Body<'_>,
         now: Now,
     ) -> Step {
-        let bytes = match body {
-            Body::Whole(bytes) => Some(bytes),
-            Body::TooLarge => None,
-        };
-        self.charge_outcome(router, ticket, job, (status, Spoke::Processor, bytes), now)
+        self.charge_outcome(router, ticket, job, seen, body.whole(), now)
     }
 
     fn charge_outcome(
         &mut self,
         router: &mut Router,
         ticket: Ticket,
-        Job { tenant, why }: Job,
-        (status, spoke, body): (u16, Spoke, Option<&[u8]>),
+        Job { tenant, about }: Job,
+        seen: AnswerHead,
+        body: Option<&[u8]>,
         now: Now,
     ) -> Step {
         let id = ticket.processor();
         let mut edits = answer_edits(router.config(), id, None);
-        edits.extend(why.map(|why| Edit::Set(DECISION.to_owned(), why.into_bytes())));
-        let answer = payment::Answer { status, spoke, body };
-        let read = router.config().processor(id).map(|p| (p.profile.read(Kind::Charge, answer), p.name.clone()));
-        let Some(((outcome, payment), name)) = read else {
-            router.settle(ticket, Outcome::Unread, now);
+        edits.extend(about.why.map(|why| Edit::Set(DECISION.to_owned(), why.into_bytes())));
+        let answer = payment::Answer { status: seen.status, spoke: seen.spoke, body, asked: about.asked };
+        let Some(processor) = router.config().processor(id) else {
+            router.settle(ticket, seen.unread(), now);
             return Step::Pass(edits);
         };
-        router.settle(ticket, outcome, now);
-        let Some(payment) = payment else {
-            if matches!(outcome, Outcome::Approved | Outcome::Pending | Outcome::Unread) {
+        let reading = processor.profile.read(Kind::Charge, answer);
+        let (told, name) = (seen.told(processor, &reading, body), processor.name.clone());
+        router.settle(ticket, told, now);
+        router.fact(Fact::Evidence(id, reading.evidence));
+        let Some(payment) = reading.payment_id else {
+            if reading.outcome.may_hold_payment() {
                 router.fact(Fact::Unpinned(id));
             }
             return Step::Pass(edits);

@@ -11,7 +11,7 @@ use crate::config::{AnswerHeaders, Config, Detail, KeyCarrier, Presence, Spellin
 use crate::explain::Explanation;
 use crate::lookup::{Key, KeyBuilder};
 use crate::operation::Claims;
-use crate::payment::{self, Encoding, IdempotencyKey, Payment};
+use crate::payment::{self, Asked, Encoding, IdempotencyKey, Payment};
 use crate::reason::Reason;
 use crate::router::{Charge, Router, Ticket};
 use crate::rules;
@@ -37,8 +37,15 @@ struct HeadValues {
 /// A charge whose processor is chosen and counted in.
 pub(super) struct Decided {
     pub(super) ticket: Ticket,
+    pub(super) about: About,
+}
+
+/// What of a charge is kept until its answer.
+#[derive(Default)]
+pub(super) struct About {
     pub(super) traits: Traits,
-    /// In one line, where answers say so.
+    pub(super) asked: Asked,
+    /// Why it goes where it goes, in one line, where answers say so.
     pub(super) why: Option<String>,
 }
 
@@ -85,7 +92,7 @@ pub(super) fn decide(
         explanation.line(router.config(), rule_name(router.config(), &decision), to)
     });
     match ticket {
-        Ok(ticket) => Ok(Decided { ticket, traits, why }),
+        Ok(ticket) => Ok(Decided { ticket, about: About { traits, asked: Asked::from(&payment), why } }),
         Err(wait) => Err(Refused { reason: Reason::NoProcessor, wait: Some(wait), why }),
     }
 }

@@ -73,8 +73,9 @@ impl Exchange {
         now: Now,
     ) -> Step {
         let id = ticket.processor();
-        let answer = payment::Answer { status: head.status, spoke: head.spoke, body: None };
-        let outcome = router.config().processor(id).map(|p| p.profile.read(Kind::FollowUp, answer).0);
+        let asked = payment::Asked::default();
+        let answer = payment::Answer { status: head.status, spoke: head.spoke, body: None, asked };
+        let outcome = router.config().processor(id).map(|p| p.profile.read(Kind::FollowUp, answer).outcome);
         router.settle(ticket, outcome.unwrap_or(payment::Outcome::Unread), now);
         let edits = answer_edits(router.config(), id, None);
         // Whatever the answer says, the payment may have changed: what is remembered of it ends before the answer

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answer::AnswerHead;
 use super::{ATTEMPTS, PROCESSOR, X_CACHE};
 use super::{
     Body, Ends, Exchange, Headers, Job as AnyJob, Request, ResponseHead, Sent, State, Step, Then, answer_edits, detail,
@@ -232,7 +233,8 @@ impl Exchange {
             Some(mut fill) if good && ends == Ends::Later && may_be_kept(head.headers, &fill) => {
                 fill.content_type = head.headers.one(b"content-type").unwrap_or_default().to_vec();
                 let job = AnyJob::Lookup(Job { fill: Some(fill) });
-                self.state = State::Sent(Sent { ticket, job, status: head.status });
+                let answer = Some(AnswerHead::of(head, None));
+                self.state = State::Sent(Sent { ticket, job, answer });
                 Step::HoldResponse
             }
             _ => {
@@ -258,7 +260,7 @@ impl Exchange {
         let (Some(fill), Body::Whole(bytes)) = (fill, body) else { return Step::Pass(edits) };
         let Some(processor) = router.config().processor(id) else { return Step::Pass(edits) };
         // A payment that is not final changes at any moment: it is never kept.
-        let last = || matches!(processor.profile.outcome_of_payment(bytes), Outcome::Approved | Outcome::Declined);
+        let last = || processor.profile.outcome_of_payment(bytes).is_final();
         if fill.shared == Shared::Tenant && !last() {
             return Step::Pass(edits);
         }
@@ -310,9 +312,9 @@ fn spaced(path: &[u8]) -> Vec<u8> {
 }
 
 fn settle(router: &mut Router, ticket: Ticket, status: u16, spoke: Spoke, now: Now) {
-    let answer = payment::Answer { status, spoke, body: None };
+    let answer = payment::Answer { status, spoke, body: None, asked: payment::Asked::default() };
     let processor = router.config().processor(ticket.processor());
-    let outcome = processor.map(|p| p.profile.read(Kind::Lookup, answer).0);
+    let outcome = processor.map(|p| p.profile.read(Kind::Lookup, answer).outcome);
     router.settle(ticket, outcome.unwrap_or(Outcome::Unread), now);
 }
 

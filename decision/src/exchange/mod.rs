@@ -11,6 +11,7 @@
 //! The shell calls [`Exchange::on_done`] last, whatever happened before: that is where a request that never got its
 //! answer is counted out.
 
+mod answer;
 mod charge;
 mod decide;
 mod explain;
@@ -27,13 +28,14 @@ pub use head::{Edit, Headers, Repeated};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use answer::AnswerHead;
 use request::{Found, Request, find_operation, tenant};
 
 use crate::config::{AnswerHeaders, Config, Detail};
 use crate::fact::{Fact, WriteResult};
 use crate::lookup::{Answer, Key, Loaded, Question};
 use crate::operation::{Kind, Mode, OperationId};
-use crate::payment::{Outcome, Spoke};
+use crate::payment::{Evidence, Outcome, Spoke};
 use crate::processor::ProcessorId;
 use crate::reason::{LocalReply, Reason};
 use crate::router::{Router, Ticket};
@@ -73,6 +75,15 @@ pub enum Body<'a> {
     Whole(&'a [u8]),
     /// More than the bound.
     TooLarge,
+}
+
+impl<'a> Body<'a> {
+    fn whole(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::TooLarge => None,
+        }
+    }
 }
 
 /// How a stream ended.
@@ -132,8 +143,8 @@ enum State {
 struct Sent {
     ticket: Ticket,
     job: Job,
-    /// The status of the response, once its head was seen.
-    status: u16,
+    /// The head of the answer, once it was seen.
+    answer: Option<AnswerHead>,
 }
 
 enum Job {
@@ -265,11 +276,11 @@ impl Exchange {
     /// The response's body that [`Step::HoldResponse`] asked for.
     pub fn on_response_body(&mut self, router: &mut Router, body: Body<'_>, now: Now) -> Step {
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Sent(Sent { ticket, job: Job::Charge(job), status }) => {
-                self.charge_response_body(router, ticket, job, status, body, now)
+            State::Sent(Sent { ticket, job: Job::Charge(job), answer: Some(seen) }) => {
+                self.charge_response_body(router, ticket, job, seen, body, now)
             }
-            State::Sent(Sent { ticket, job: Job::Lookup(job), status }) => {
-                self.lookup_response_body(router, ticket, job, status, body, now)
+            State::Sent(Sent { ticket, job: Job::Lookup(job), answer: Some(seen) }) => {
+                self.lookup_response_body(router, ticket, job, seen.status, body, now)
             }
             State::ShadowSent(watched) => self.shadow_response_body(router, watched, body, now),
             other => self.unexpected(other),
@@ -283,7 +294,11 @@ impl Exchange {
         }
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Sent(Sent { ticket, job, .. }) => {
+                let id = ticket.processor();
                 router.settle(ticket, outcome(ending), now);
+                if let Job::Charge(_) = job {
+                    router.fact(Fact::Evidence(id, Evidence::Unknown));
+                }
                 // It may have been applied all the same.
                 if let Job::FollowUp(job) = job
                     && let Some(question) = job.outdates(router, now)
@@ -329,7 +344,7 @@ impl Exchange {
             // An answer that must be read must not come compressed.
             edits.push(Edit::Set("accept-encoding".to_owned(), b"identity".to_vec()));
         }
-        self.state = State::Sent(Sent { ticket: ticket.sent(now), job, status: 0 });
+        self.state = State::Sent(Sent { ticket: ticket.sent(now), job, answer: None });
         Step::Forward(edits)
     }
 

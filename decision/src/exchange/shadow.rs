@@ -4,11 +4,11 @@
 //! own route sends the charge; the answer is read to learn of the processor that really took it, whose breakers and pins
 //! are so in place when the operation is enforced one day.
 
+use super::answer::AnswerHead;
 use super::charge;
-use super::decide::{Decided, Head, decide, read_head};
+use super::decide::{About, Decided, Head, decide, read_head};
 use super::request::Tenant;
 use super::{Body, Edit, Ends, Exchange, Headers, Request, ResponseHead, State, Step, pin};
-use crate::breakers::Traits;
 use crate::fact::{Fact, Went};
 use crate::lookup::Question;
 use crate::operation::Kind;
@@ -28,10 +28,10 @@ pub(super) struct Reading {
 pub(super) struct Watched {
     decided: Result<ProcessorId, Reason>,
     tenant: Tenant,
-    traits: Traits,
+    about: About,
     sent: Mono,
-    /// Who really has it and the status, once the answer's head was seen.
-    answered: Option<(ProcessorId, u16)>,
+    /// Who really has it, and the head of its answer, once that was seen.
+    answered: Option<(ProcessorId, AnswerHead)>,
 }
 
 impl Exchange {
@@ -59,7 +59,7 @@ impl Exchange {
                 Step::ReadBody
             }
             Err(reason) => {
-                self.watch(Err(reason), None, Traits::default(), now);
+                self.watch(Err(reason), None, About::default(), now);
                 Step::Pass(edits)
             }
         }
@@ -72,20 +72,20 @@ impl Exchange {
         body: Body<'_>,
         now: Now,
     ) -> Step {
-        let (decided, traits) = match decide(router, &head, body, self.source, now) {
-            Ok(Decided { ticket, traits, .. }) => {
+        let (decided, about) = match decide(router, &head, body, self.source, now) {
+            Ok(Decided { ticket, about }) => {
                 let id = ticket.processor();
                 router.release(ticket, now);
-                (Ok(id), traits)
+                (Ok(id), about)
             }
-            Err(refused) => (Err(refused.reason), Traits::default()),
+            Err(refused) => (Err(refused.reason), About::default()),
         };
-        self.watch(decided, head.request.tenant, traits, now);
+        self.watch(decided, head.request.tenant, about, now);
         Step::Pass(edits)
     }
 
-    fn watch(&mut self, decided: Result<ProcessorId, Reason>, tenant: Tenant, traits: Traits, now: Now) {
-        self.state = State::ShadowSent(Watched { decided, tenant, traits, sent: now.mono, answered: None });
+    fn watch(&mut self, decided: Result<ProcessorId, Reason>, tenant: Tenant, about: About, now: Now) {
+        self.state = State::ShadowSent(Watched { decided, tenant, about, sent: now.mono, answered: None });
     }
 
     pub(super) fn shadow_response(
@@ -101,11 +101,12 @@ impl Exchange {
             tell(router, &watched, Went::Unknown);
             return Step::Pass(Vec::new());
         };
-        let watched = Watched { answered: Some((went, head.status)), ..watched };
+        let seen = AnswerHead::of(head, router.config().processor(went));
+        let watched = Watched { answered: Some((went, seen)), ..watched };
         if charge::is_unread(router, head) {
-            learn(router, watched, payment::Answer { status: head.status, spoke: head.spoke, body: None }, now);
+            learn(router, watched, None, now);
         } else if ends == Ends::Here {
-            learn(router, watched, payment::Answer { status: head.status, spoke: head.spoke, body: Some(b"") }, now);
+            learn(router, watched, Some(b""), now);
         } else {
             self.state = State::ShadowSent(watched);
             return Step::HoldResponse;
@@ -120,12 +121,7 @@ impl Exchange {
         body: Body<'_>,
         now: Now,
     ) -> Step {
-        let status = watched.answered.map_or(0, |(_, status)| status);
-        let body = match body {
-            Body::Whole(bytes) => Some(bytes),
-            Body::TooLarge => None,
-        };
-        learn(router, watched, payment::Answer { status, spoke: payment::Spoke::Processor, body }, now);
+        learn(router, watched, body.whole(), now);
         Step::Pass(Vec::new())
     }
 }
@@ -137,7 +133,7 @@ impl Watched {
             Some((went, _)) => {
                 let said = said(&self, went);
                 tell(router, &self, said);
-                router.learn(went, self.traits, outcome, self.sent, now);
+                router.learn(went, self.about.traits, outcome, self.sent, now);
             }
             None => tell(router, &self, Went::Unknown),
         }
@@ -145,17 +141,20 @@ impl Watched {
 }
 
 /// Learns of the processor that really answered, and who has the payment.
-fn learn(router: &mut Router, watched: Watched, answer: payment::Answer<'_>, now: Now) {
-    let Some((went, _)) = watched.answered else { return };
+fn learn(router: &mut Router, watched: Watched, body: Option<&[u8]>, now: Now) {
+    let Some((went, seen)) = watched.answered else { return };
     let said = said(&watched, went);
     tell(router, &watched, said);
-    let read = router.config().processor(went).map(|p| (p.profile.read(Kind::Charge, answer), p.name.clone()));
-    let Some(((outcome, payment), processor)) = read else { return };
-    router.learn(went, watched.traits, outcome, watched.sent, now);
-    if let Some(payment) = payment
+    let Some(processor) = router.config().processor(went) else { return };
+    let answer = payment::Answer { status: seen.status, spoke: seen.spoke, body, asked: watched.about.asked };
+    let reading = processor.profile.read(Kind::Charge, answer);
+    let (told, name) = (seen.told(processor, &reading, body), processor.name.clone());
+    router.learn(went, watched.about.traits, told, watched.sent, now);
+    router.fact(Fact::Evidence(went, reading.evidence));
+    if let Some(payment) = reading.payment_id
         && router.config().needs_records().is_some()
     {
-        router.defer(Question::StorePin { key: pin::key(&watched.tenant, &payment), processor }, now);
+        router.defer(Question::StorePin { key: pin::key(&watched.tenant, &payment), processor: name }, now);
     }
 }
 

@@ -61,6 +61,24 @@ impl Scheme {
         }
     }
 
+    /// The scheme a request or an answer names, in the spellings that processors use: `mc`, `Master Card`, `visa_electron`.
+    /// None for a word that is not known.
+    pub fn of_word(word: &str) -> Option<Self> {
+        match plain(word).as_str() {
+            "visa" | "visaelectron" | "visadebit" | "visacredit" | "electron" => Some(Self::Visa),
+            "mastercard" | "mc" | "mastercarddebit" | "mastercardcredit" => Some(Self::Mastercard),
+            "maestro" => Some(Self::Maestro),
+            "amex" | "americanexpress" => Some(Self::Amex),
+            "discover" => Some(Self::Discover),
+            "diners" | "dinersclub" | "dinersclubinternational" | "discoverdiners" => Some(Self::Diners),
+            "jcb" => Some(Self::Jcb),
+            "unionpay" | "chinaunionpay" | "cup" => Some(Self::UnionPay),
+            "cartesbancaires" | "cartebancaire" | "cb" => Some(Self::CartesBancaires),
+            "elo" => Some(Self::Elo),
+            _ => None,
+        }
+    }
+
     /// The scheme that owns a card range, by ISO/IEC 7812 major ranges. Co-badged and domestic schemes share ranges with
     /// international ones: for those a request has to say which it is.
     pub fn of_bin(bin: &Bin) -> Option<Self> {
@@ -138,6 +156,21 @@ impl Funding {
             Self::Prepaid => "prepaid",
         }
     }
+
+    /// The funding a request names; none for a word that is not known.
+    pub fn of_word(word: &str) -> Option<Self> {
+        match plain(word).as_str() {
+            "credit" | "charge" => Some(Self::Credit),
+            "debit" | "deferreddebit" => Some(Self::Debit),
+            "prepaid" => Some(Self::Prepaid),
+            _ => None,
+        }
+    }
+}
+
+/// A word in lower case, without what separates its parts. Bounded: no word of ours is longer than 64 letters.
+fn plain(word: &str) -> String {
+    word.chars().take(64).filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -159,6 +192,28 @@ mod tests {
         ] {
             assert_eq!(Bin::of_card_number(number).as_ref().and_then(Scheme::of_bin), want);
         }
+    }
+
+    #[test]
+    fn words_are_read_as_processors_write_them() {
+        for scheme in Scheme::ALL {
+            assert_eq!(Scheme::of_word(scheme.as_str()), Some(scheme));
+        }
+        for funding in Funding::ALL {
+            assert_eq!(Funding::of_word(funding.as_str()), Some(funding));
+        }
+        for (word, want) in [
+            ("mc", Some(Scheme::Mastercard)),
+            ("MASTER_CARD", Some(Scheme::Mastercard)),
+            ("American Express", Some(Scheme::Amex)),
+            ("china_union_pay", Some(Scheme::UnionPay)),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(Scheme::of_word(word), want, "{word}");
+        }
+        assert_eq!(Funding::of_word("DEFERRED_DEBIT"), Some(Funding::Debit));
+        assert_eq!(Funding::of_word("unknown"), None);
     }
 
     #[test]

@@ -94,6 +94,15 @@ impl Document {
         Ok(None)
     }
 
+    /// The number under a pointer, written as one or as its digits.
+    pub(crate) fn number(&self, pointer: &Pointer) -> Option<f64> {
+        match self.at(pointer).ok()?? {
+            Scalar::Number(number) => number.as_f64(),
+            Scalar::Text(text) => text.parse().ok(),
+            Scalar::Bool(_) => None,
+        }
+    }
+
     fn at(&self, Pointer(tokens): &Pointer) -> Result<Option<Scalar<'_>>, RepeatedField> {
         match self {
             Self::Json(root) => {

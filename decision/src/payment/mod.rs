@@ -1,18 +1,29 @@
 //! What a payment request says, and what its answer means.
 
+mod amount;
 mod card;
 mod card_number;
 mod document;
+mod evidence;
+pub mod field39;
 mod idempotency_key;
+mod local_reply;
 mod outcome;
 mod parse;
+mod profile;
+mod reading;
 
+pub use amount::AmountFormat;
 pub use card::{Country, Funding, MalformedCountry, Scheme};
 pub use card_number::holds_card_number;
 pub use document::{Document, Encoding, Pointer, RepeatedField};
+pub use evidence::{Evidence, Spoke};
 pub use idempotency_key::{IdempotencyKey, MalformedIdempotencyKey};
-pub use outcome::{Answer, Outcome, Profile, Spoke};
-pub use parse::{Fields, parse, parse_with};
+pub use local_reply::{ProxyReply, Why};
+pub use outcome::Outcome;
+pub use parse::{CurrencyAt, Fields, parse, parse_with};
+pub use profile::{Codes, Field, HttpRange, Meaning, NetworkCodes, OutcomeRule, Pattern, Place, Profile};
+pub use reading::{Answer, Asked, Reading};
 
 use std::fmt;
 use std::str::FromStr;
@@ -106,7 +117,7 @@ impl Bin {
             if !byte.is_ascii_digit() {
                 return None;
             }
-            if let Some(place) = digits.get_mut(count) {
+            if let Some(place) = digits.get_mut(count).filter(|_| count < 8) {
                 *place = byte;
             }
             count = count.saturating_add(1);
@@ -152,4 +163,6 @@ pub struct Payment {
 impl Payment {
     /// The longest merchant name, in bytes.
     pub const MERCHANT_LEN_MAX: usize = 128;
+    /// The longest name of a method, in bytes.
+    pub const METHOD_LEN_MAX: usize = 32;
 }

@@ -17,7 +17,7 @@ fn error(edit: impl FnOnce(&mut Value)) -> String {
 #[test]
 fn errors_name_the_path_and_the_expectation() {
     type Edit = fn(&mut Value);
-    let table: [(Edit, &str); 32] = [
+    let table: [(Edit, &str); 52] = [
         (|j| j["processors"][1]["weight"] = json!(0), "processors[1].weight: 0 is not within 1 to 1000"),
         (|j| j["processors"][1]["weight"] = json!(-1), "processors[1].weight: invalid value: integer `-1`"),
         (|j| j["processors"][1]["wieght"] = json!(1), "processors[1].wieght: unknown field `wieght`"),
@@ -65,6 +65,65 @@ fn errors_name_the_path_and_the_expectation() {
             |j| j["profiles"]["sample"]["declined"] = json!(["succeeded"]),
             "profiles.sample: status \"succeeded\" stands in two",
         ),
+        (
+            |j| j["profiles"]["sample"]["statuses"] = json!({"unclear": ["pending"]}),
+            "profiles.sample: status \"pending\" stands in two",
+        ),
+        (|j| j["profiles"]["sample"]["statuses"] = json!({"unsent": ["x"]}), "unknown variant `unsent`"),
+        (|j| j["profiles"]["sample"]["approved"] = json!([]), "profiles.sample.approved: at least one value"),
+        (|j| j["profiles"]["sample"]["same_key"] = json!(null), "profiles.sample.same_key: replays or charges_again"),
+        (|j| j["profiles"]["sample"]["iso8583"] = json!(true), "profiles.sample.iso8583: needs network_code"),
+        (
+            |j| j["profiles"]["sample"]["codes"] = json!({"failed": ["1*"], "declined": ["1*"]}),
+            "profiles.sample.codes: code \"1*\" has two meanings",
+        ),
+        (
+            |j| j["profiles"]["sample"]["rules"] = json!([{"outcome": "failed"}]),
+            "profiles.sample.rules[0]: http or when",
+        ),
+        (
+            |j| j["profiles"]["sample"]["rules"] = json!([{"http": ["4x"], "outcome": "failed"}]),
+            "profiles.sample.rules[0].http[0]: a status such as 422",
+        ),
+        (
+            |j| j["profiles"]["sample"]["rules"] = json!([{"http": ["500-400"], "outcome": "failed"}]),
+            "profiles.sample.rules[0].http[0]: a status such as 422",
+        ),
+        (
+            |j| j["profiles"]["sample"]["rules"] = json!([{"when": {"state": ["x"]}, "outcome": "failed"}]),
+            "profiles.sample.rules[0].when.state: a JSON pointer, or status",
+        ),
+        (
+            |j| j["profiles"]["sample"]["rules"] = json!([{"when": {"/x": []}, "outcome": "failed"}]),
+            "profiles.sample.rules[0].when./x: at least one value",
+        ),
+        (
+            |j| {
+                j["profiles"]["sample"]["rules"] =
+                    json!([{"http": ["200"], "outcome": "approved", "evidence": "not_processed"}])
+            },
+            "profiles.sample.rules[0].evidence: the outcome says that the processor has the payment",
+        ),
+        (
+            |j| {
+                j["profiles"]["sample"]["rules"] =
+                    json!([{"http": ["500"], "outcome": "failed", "evidence": "not_sent"}])
+            },
+            "unknown variant `not_sent`",
+        ),
+        (|j| j["profiles"]["sample"]["preset"] = json!("stripes"), "profiles.sample.preset: no preset is called"),
+        (|j| j["fields"] = json!({"preset": "x"}), "fields.preset: no preset is called \"x\": adyen, braintree"),
+        (|j| j["fields"]["amount"] = json!(null), "fields.amount: at least one value"),
+        (|j| j["fields"]["currency"] = json!(null), "fields.currency: at least one value"),
+        (|j| j["fields"]["fixed_currency"] = json!("EUR"), "fields.fixed_currency: either this or currency"),
+        (
+            |j| {
+                j["fields"]["currency"] = json!(null);
+                j["fields"]["fixed_currency"] = json!("EURO");
+            },
+            "fields.fixed_currency: a currency is three letters",
+        ),
+        (|j| j["fields"]["amount_format"] = json!("float"), "fields.amount_format: unknown variant `float`"),
     ];
     for (edit, want) in table {
         let got = error(edit);

@@ -1,8 +1,9 @@
 //! What an operator may meet in an answer or a metric stands in the reference.
 
 use decision::breakers::Scope;
+use decision::config::presets::PRESETS;
 use decision::fact::{Beat, LookupResult, Went, WriteResult};
-use decision::payment::Outcome;
+use decision::payment::{Evidence, Outcome};
 use decision::reason::Reason;
 use decision::store::Store;
 
@@ -13,11 +14,14 @@ const FILTER_METRICS: &str = include_str!("../../../filter/src/metrics.rs");
 fn every_code_of_every_registry_is_explained() {
     let codes = Reason::ALL.map(Reason::code).into_iter();
     let outcomes = Outcome::ALL.map(Outcome::as_str).into_iter();
+    let evidence = Evidence::ALL.map(Evidence::as_str).into_iter();
+    let presets = PRESETS.map(|(name, _)| name).into_iter();
     let lookups = LookupResult::ALL.map(LookupResult::as_str).into_iter();
     let writes = WriteResult::ALL.map(WriteResult::as_str).into_iter();
     let stores = Store::ALL.map(Store::as_str).into_iter();
     let beats = Beat::ALL.map(Beat::as_str).into_iter().chain(Went::ALL.map(Went::as_str)).chain(Scope::KINDS);
-    for word in codes.chain(outcomes).chain(lookups).chain(writes).chain(stores).chain(beats) {
+    let words = codes.chain(outcomes).chain(evidence).chain(presets).chain(lookups).chain(writes).chain(stores);
+    for word in words.chain(beats) {
         let known = REFERENCE.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == word);
         assert!(known, "envoy/README.md does not name {word}");
     }

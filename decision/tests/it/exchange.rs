@@ -5,9 +5,9 @@ use std::time::Duration;
 use decision::exchange::{Body, Edit, Ends, Step};
 use decision::fact::{Fact, LookupResult, WriteResult};
 use decision::lookup::{Answer, Claim, Question, Value};
-use decision::payment::{Outcome, Spoke};
+use decision::payment::{Evidence, Outcome, Spoke};
 
-use crate::fixture::{CHARGE, Drive, at, forwarded, refused, set};
+use crate::fixture::{CHARGE, Drive, TIMED_OUT, at, forwarded, refused, set};
 
 const APPROVED: &str = r#"{"id":"pay_1","status":"succeeded"}"#;
 
@@ -24,7 +24,10 @@ fn a_charge_is_read_sent_and_pinned_before_its_answer_leaves() {
     assert_eq!(set(&edits, "x-switchyard-processor"), Some(processor));
     assert_eq!(set(&edits, "x-switchyard-attempts").as_deref(), Some("1"));
     let facts = drive.facts();
-    assert!(matches!(facts[..], [Fact::Settled { outcome: Outcome::Approved, .. }, Fact::Write(WriteResult::Stored)]));
+    let [settled, proven, written] = facts[..] else { panic!("{facts:?}") };
+    assert!(matches!(settled, Fact::Settled { outcome: Outcome::Approved, .. }), "{settled:?}");
+    assert!(matches!(proven, Fact::Evidence(_, Evidence::Processed)), "{proven:?}");
+    assert_eq!(written, Fact::Write(WriteResult::Stored));
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn every_candidate_out_is_an_honest_503() {
         if !matches!(step, Step::Forward(_)) {
             break step;
         }
-        drive.response(504, Spoke::ProxyTimedOut, None);
+        drive.response(504, TIMED_OUT, None);
         tries += 1;
     };
     assert_eq!(tries, 9, "three failures each");

@@ -4,7 +4,7 @@ use decision::config::Config;
 use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, ResponseHead, Step};
 use decision::fact::Fact;
 use decision::lookup::Answer;
-use decision::payment::Spoke;
+use decision::payment::{ProxyReply, Spoke, Why};
 use decision::reason::LocalReply;
 use decision::router::Router;
 use decision::time::{Mono, Now, Wall};
@@ -133,6 +133,13 @@ impl Drive {
         std::iter::from_fn(|| self.router.poll_fact()).collect()
     }
 }
+
+/// The processor's port is closed.
+pub(crate) const REFUSED: Spoke = Spoke::Proxy(ProxyReply { why: Why::Connect, attempts: Some(1) });
+/// The route's time-out ended.
+pub(crate) const TIMED_OUT: Spoke = Spoke::Proxy(ProxyReply { why: Why::TimedOut, attempts: Some(1) });
+/// The proxy's own limit.
+pub(crate) const OVERFLOW: Spoke = Spoke::Proxy(ProxyReply { why: Why::Overflow, attempts: Some(1) });
 
 /// A charge that reads well.
 pub(crate) const CHARGE: &str =

@@ -7,7 +7,7 @@ use decision::processor::ProcessorId;
 use decision::router::Router;
 use proptest::prelude::*;
 
-use crate::fixture::{CHARGE, at, config, lines};
+use crate::fixture::{CHARGE, REFUSED, at, config, lines};
 
 proptest! {
     /// Whatever events arrive in whatever order, nothing panics, and nothing is in flight at the end.
@@ -89,7 +89,7 @@ fn play(exchange: &mut Exchange, router: &mut Router, event: u8, now: decision::
         11 => drop(exchange.on_answer(router, Answer::Stored, now)),
         12..=14 => {
             let (status, spoke) =
-                [(200, Spoke::Processor), (503, Spoke::Proxy), (500, Spoke::Processor)][usize::from(event - 12)];
+                [(200, Spoke::Processor), (503, REFUSED), (500, Spoke::Processor)][usize::from(event - 12)];
             let head = ResponseHead { status, spoke, headers: Headers::new(&[]), cluster: None };
             drop(exchange.on_response_headers(router, head, Ends::Later, now));
         }

@@ -7,6 +7,7 @@ mod documented;
 mod exchange;
 mod fixture;
 mod laws;
+mod presets;
 mod rules;
 mod schedules;
 mod sim;

@@ -7,7 +7,7 @@ use decision::config::Config;
 use decision::exchange::{Body, Edit, Ending, Ends, Exchange, Headers, Step};
 use decision::lookup::{Answer, Claim, KeyBuilder, Namespace, Question, wire};
 use decision::operation::{Kind, is_plain};
-use decision::payment::{self, Amount, Encoding, IdempotencyKey, Outcome, Payment, Spoke};
+use decision::payment::{self, Amount, Asked, Encoding, Evidence, IdempotencyKey, Outcome, Payment, ProxyReply, Spoke};
 use decision::processor::ProcessorId;
 use decision::router::{Charge, Router};
 use decision::time::{Mono, Now, Wall};
@@ -141,23 +141,29 @@ pub(crate) fn outcome(bytes: &[u8]) -> String {
     let message = Message::read(bytes);
     let status = message.number(0).unwrap_or(0);
     let spoke = match message.word(1) {
-        b"proxy" => Spoke::Proxy,
-        b"timeout" => Spoke::ProxyTimedOut,
-        b"declined" => Spoke::ProxyDeclined,
+        b"proxy" => Spoke::Proxy(ProxyReply::of(b"upstream_reset_before_response_started", 0, Some(1))),
+        b"timeout" => Spoke::Proxy(ProxyReply::of(b"response_timeout", 4, Some(1))),
+        b"declined" => Spoke::Proxy(ProxyReply::of(b"cluster_not_found", 1 << 24, Some(0))),
         _ => Spoke::Processor,
     };
     let mut text = String::new();
     for processor in configurations::narrow().processors {
-        let read = |kind, status, spoke, body| processor.profile.read(kind, payment::Answer { status, spoke, body });
+        let read = |kind, status, spoke, body| {
+            processor.profile.read(kind, payment::Answer { status, spoke, body, asked: Asked::default() })
+        };
         for kind in [Kind::Charge, Kind::FollowUp, Kind::Lookup] {
-            let (outcome, id) = read(kind, status, spoke, message.body);
+            let reading = read(kind, status, spoke, message.body);
+            let (outcome, id) = (reading.outcome, reading.payment_id);
             assert!(Outcome::ALL.contains(&outcome));
+            let holds = matches!(outcome, Outcome::Approved | Outcome::Pending | Outcome::ActionRequired);
+            assert!(!holds || reading.evidence == Evidence::Processed, "{outcome:?} is {:?}", reading.evidence);
+            assert!(reading.code.is_none_or(|code| code.len() <= payment::Reading::CODE_LEN_MAX));
             assert!(id.as_ref().is_none_or(|id| kind == Kind::Charge && is_plain(id)), "{kind:?} names {id:?}");
             let _ = write!(text, "{} {id:?} ", outcome.as_str());
         }
         if let Some(body) = message.body {
             let alone = processor.profile.outcome_of_payment(body);
-            assert_eq!(read(Kind::Charge, 200, Spoke::Processor, Some(body)).0, alone, "one body, one meaning");
+            assert_eq!(read(Kind::Charge, 200, Spoke::Processor, Some(body)).outcome, alone, "one body, one meaning");
             let _ = writeln!(text, "{}", alone.as_str());
         }
     }

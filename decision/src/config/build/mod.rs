@@ -64,9 +64,9 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
     if tenant.is_none() {
         operations::need_no_tenant(&operations)?;
     }
+    let fields = profile::fields("fields", fields)?;
     let told = rules::Told {
-        merchant: &fields.merchant,
-        card_number: &fields.card_number,
+        fields: &fields,
         tenant: tenant.as_ref().map(|tenant| tenant.header.as_str()),
         key: operations.iter().find_map(|operation| match &operation.detail {
             Detail::Charge { key } => key.as_ref().map(|key| key.header.as_str()),
@@ -99,7 +99,7 @@ pub(super) fn config(raw: raw::Config) -> Result<Config> {
             defaults::ANSWER_BODY_BYTES,
             defaults::ANSWER_BODY_BYTES_RANGE,
         )?,
-        fields: profile::fields(&fields)?,
+        fields,
         processors,
         operations,
         rules,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::values::{currency, name, number, small};
+use super::values::{currency, header_name, name, number, pointer, small};
 use super::{Result, breaker, wrong};
 use crate::balance::Fees;
 use crate::config::{Processor, SameKey, State, defaults, raw};
+use crate::load::Source;
 use crate::payment::Profile;
 use crate::processor::ProcessorId;
 
@@ -57,6 +58,7 @@ pub(super) fn read(
             breaker: breaker::read(&format!("{path}.breaker"), &one.breaker, common)?,
             per: breaker::per(&one.breaker, common),
             heartbeat: breaker::heartbeat(&format!("{path}.heartbeat"), one.heartbeat.as_ref())?,
+            load: load(&format!("{path}.load"), one.load)?,
             state: match one.state {
                 raw::State::Active => State::Active,
                 raw::State::Drain => State::Drain,
@@ -122,4 +124,12 @@ fn hash_key(path: &str, given: Option<String>, name: &str) -> Result<Arc<str>> {
         return wrong(format!("{path}.hash_key"), message);
     }
     Ok(given.into())
+}
+
+fn load(path: &str, raw: raw::Load) -> Result<Source> {
+    Ok(match raw {
+        raw::Load::Orca => Source::Orca,
+        raw::Load::Header(name) => Source::Header(header_name(&format!("{path}.header"), &name)?),
+        raw::Load::Pointer(text) => Source::Pointer(pointer(&format!("{path}.pointer"), &text)?),
+    })
 }

@@ -12,11 +12,11 @@ pub(super) fn pointers(path: &str, raw: &[String], presence: Presence) -> Result
     if presence == Presence::Required {
         some(path, raw)?;
     }
-    let read = |(i, text): (usize, &String)| {
-        Pointer::parse(text)
-            .map_err(|message| ConfigError { path: format!("{path}[{i}]"), message: message.to_owned() })
-    };
-    raw.iter().enumerate().map(read).collect()
+    raw.iter().enumerate().map(|(i, text)| pointer(&format!("{path}[{i}]"), text)).collect()
+}
+
+pub(super) fn pointer(path: &str, text: &str) -> Result<Pointer> {
+    Pointer::parse(text).map_err(|message| ConfigError { path: path.to_owned(), message: message.to_owned() })
 }
 
 pub(super) fn some<T>(path: &str, list: &[T]) -> Result<()> {

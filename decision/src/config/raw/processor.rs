@@ -19,6 +19,8 @@ pub(in crate::config) struct Processor {
     pub(in crate::config) breaker: Breaker,
     pub(in crate::config) heartbeat: Option<Heartbeat>,
     #[serde(default)]
+    pub(in crate::config) load: Load,
+    #[serde(default)]
     pub(in crate::config) state: State,
     pub(in crate::config) locality: Option<Locality>,
     pub(in crate::config) priority: Option<u64>,
@@ -82,6 +84,16 @@ pub(in crate::config) enum Mode {
 pub(in crate::config) enum Dimension {
     Scheme,
     IssuerCountry,
+}
+
+/// Where it reports its load.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Load {
+    #[default]
+    Orca,
+    Header(String),
+    Pointer(String),
 }
 
 #[derive(Debug, Deserialize)]

@@ -99,6 +99,9 @@ pub(super) fn with(rules: &Value, lists: &Value) -> Value {
     let mut json = document();
     json["rules"] = rules.clone();
     json["lists"] = lists.clone();
+    for field in ["scheme", "issuer_country", "funding", "method"] {
+        json["fields"][field] = json!([format!("/{field}")]);
+    }
     json
 }
 

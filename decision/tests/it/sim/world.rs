@@ -12,7 +12,7 @@ use decision::rng::Rng;
 use decision::router::Router;
 use decision::time::{Mono, Now, Wall};
 
-use crate::fixture::{CHARGE, config, lines, set};
+use crate::fixture::{CHARGE, REFUSED, TIMED_OUT, config, lines, set};
 
 const WORKERS: usize = 4;
 const CHARGES: u64 = 300;
@@ -236,10 +236,10 @@ impl World {
             // The fixture's c knows no declines: its answer is unclear, and blames it.
             Mode::Decline => (201, Spoke::Processor, executed("declined")),
             Mode::Down => (503, Spoke::Processor, Some("{}".to_owned())),
-            Mode::Refuse => (503, Spoke::Proxy, None),
+            Mode::Refuse => (503, REFUSED, None),
             Mode::Lossy => {
                 executed("succeeded");
-                (504, Spoke::ProxyTimedOut, None)
+                (504, TIMED_OUT, None)
             }
         };
         self.later(wait, Event::Response { x, status, spoke, body });

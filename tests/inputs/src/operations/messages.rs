@@ -1,7 +1,7 @@
 //! Heads and bodies that the bytes choose: mostly such as a client or a processor sends, now and then any bytes.
 
 use decision::exchange::{Ending, Ends};
-use decision::payment::Spoke;
+use decision::payment::{ProxyReply, Spoke};
 
 use crate::bytes::Bytes;
 use crate::text::Lines;
@@ -185,8 +185,14 @@ pub(super) fn response_head(bytes: &mut Bytes<'_>) -> (u16, Spoke, Lines) {
     let usual = !bytes.once_in(2);
     let statuses = [201, 500, 503, 202, 204, 0, 402, 404, 422, 429, 500, 503, 599, u16::MAX];
     let status = if usual { 200 } else { *bytes.pick(&statuses) };
-    let proxy = [Spoke::Proxy, Spoke::ProxyTimedOut, Spoke::ProxyDeclined];
-    let spoke = if usual || !bytes.once_in(4) { Spoke::Processor } else { *bytes.pick(&proxy) };
+    let proxy: [(&[u8], u64); 3] =
+        [(b"upstream_reset_before_response_started", 64), (b"response_timeout", 4), (b"cluster_not_found", 1 << 24)];
+    let spoke = if usual || !bytes.once_in(4) {
+        Spoke::Processor
+    } else {
+        let (details, flags) = *bytes.pick(&proxy);
+        Spoke::Proxy(ProxyReply::of(details, flags, Some(1)))
+    };
     let mut lines = Lines::new();
     if !bytes.once_in(16) {
         lines.push((b"content-type".to_vec(), b"application/json".to_vec()));

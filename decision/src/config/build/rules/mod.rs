@@ -11,13 +11,12 @@ use super::values::name;
 use super::{Result, pool, wrong};
 use crate::config::{ConfigWarning, Pool, Processor, defaults, raw};
 use crate::operation::PoolId;
+use crate::payment::Fields;
 use crate::rules::{Attribute, Condition, Finding, Needs, Rule, Rules, Target, Values, ValuesId};
 
 /// What charges tell under this configuration: a rule that asks for more can never hold.
 pub(super) struct Told<'a> {
-    pub(super) merchant: &'a [String],
-    /// A card number, or a BIN that the caller names.
-    pub(super) card_number: &'a [String],
+    pub(super) fields: &'a Fields,
     /// Does a header name the caller?
     pub(super) tenant: Option<&'a str>,
     /// Does a charge operation name a header with the key?
@@ -27,9 +26,15 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     /// The field that is missing where the attribute can never be told.
     fn missing(&self, attribute: Attribute) -> Option<&'static str> {
+        let fields = self.fields;
+        let no_card = fields.card_number.is_empty() && fields.bin.is_empty();
         match attribute {
-            Attribute::Merchant if self.merchant.is_empty() => Some("fields.merchant"),
-            Attribute::Bin if self.card_number.is_empty() => Some("fields.card_number"),
+            Attribute::Merchant if fields.merchant.is_empty() => Some("fields.merchant"),
+            Attribute::Bin if no_card => Some("fields.card_number"),
+            Attribute::Scheme if no_card && fields.scheme.is_empty() => Some("fields.scheme"),
+            Attribute::IssuerCountry if fields.issuer_country.is_empty() => Some("fields.issuer_country"),
+            Attribute::Funding if fields.funding.is_empty() => Some("fields.funding"),
+            Attribute::Method if fields.method.is_empty() => Some("fields.method"),
             _ => None,
         }
     }
