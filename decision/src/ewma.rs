@@ -12,29 +12,36 @@ fn left_after(waited: Duration, tau: Duration) -> f64 {
     libm::exp(-(waited.as_secs_f64() / tau.as_secs_f64()))
 }
 
-/// A sum whose parts fade with time.
+/// Two sums that fade alike, such as approved and declined: together, as they are read together and the exponential
+/// is what costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Decayed {
-    sum: f64,
+    sums: [f64; 2],
     at: Mono,
 }
 
 impl Default for Decayed {
     fn default() -> Self {
-        Self { sum: 0.0, at: Mono(0) }
+        Self { sums: [0.0; 2], at: Mono(0) }
     }
 }
 
 impl Decayed {
-    /// Adds `amount`.
-    pub fn add(&mut self, amount: f64, now: Mono, tau: Duration) {
-        self.sum = self.read(now, tau) + amount;
+    /// Adds to each sum.
+    pub fn add(&mut self, amounts: [f64; 2], now: Mono, tau: Duration) {
+        let [first, second] = self.read(now, tau);
+        let [more, also] = amounts;
+        self.sums = [first + more, second + also];
         self.at = self.at.max(now);
     }
 
     /// What is left of all that was added.
-    pub fn read(&self, now: Mono, tau: Duration) -> f64 {
-        if self.sum == 0.0 { 0.0 } else { self.sum * left_after(now.since(self.at), tau) }
+    pub fn read(&self, now: Mono, tau: Duration) -> [f64; 2] {
+        if self.sums == [0.0; 2] {
+            return self.sums;
+        }
+        let left = left_after(now.since(self.at), tau);
+        self.sums.map(|sum| sum * left)
     }
 }
 
@@ -102,10 +109,11 @@ mod tests {
 
     #[test]
     fn a_sum_falls_to_1_over_e_in_tau_and_never_grows_by_an_early_clock() {
-        let mut sum = Decayed::default();
-        sum.add(1.0, at(10_000), TAU);
-        sum.add(1.0, at(5_000), TAU);
-        assert_eq!(sum.read(at(0), TAU), 2.0);
-        assert!((sum.read(at(20_000), TAU) - 2.0 * libm::exp(-1.0)).abs() < 1e-12);
+        let mut sums = Decayed::default();
+        sums.add([1.0, 0.0], at(10_000), TAU);
+        sums.add([1.0, 3.0], at(5_000), TAU);
+        assert_eq!(sums.read(at(0), TAU), [2.0, 3.0]);
+        let [first, second] = sums.read(at(20_000), TAU);
+        assert!((first - 2.0 * libm::exp(-1.0)).abs() < 1e-12 && (second - 3.0 * libm::exp(-1.0)).abs() < 1e-12);
     }
 }

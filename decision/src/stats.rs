@@ -71,10 +71,11 @@ pub struct Stats {
     seen: Option<Mono>,
     answered: Option<Mono>,
     last: Last,
-    failed: Decayed,
+    /// Requests it did, and those it failed.
     judged: Decayed,
-    /// By the scheme's place in [`Scheme::ALL`]; the last is for payments whose scheme is not known.
-    approvals: [(Decayed, Decayed); Scheme::ALL.len() + 1],
+    /// Approved and declined, by the scheme's place in [`Scheme::ALL`]; the last is for payments whose scheme is not
+    /// known.
+    approvals: [Decayed; Scheme::ALL.len() + 1],
     load: Option<(f64, Mono)>,
     quiet_until: Option<Mono>,
     slow_start: Option<Mono>,
@@ -122,19 +123,16 @@ impl Stats {
             }
         }
         match seen.verdict {
-            Verdict::Good => self.judged.add(1.0, now, FAILURE_TAU),
-            Verdict::Bad => {
-                self.judged.add(1.0, now, FAILURE_TAU);
-                self.failed.add(1.0, now, FAILURE_TAU);
-            }
+            Verdict::Good => self.judged.add([1.0, 0.0], now, FAILURE_TAU),
+            Verdict::Bad => self.judged.add([0.0, 1.0], now, FAILURE_TAU),
             Verdict::Issuer | Verdict::Neutral => {}
         }
-        if let (Some(approval), Some((approved, declined))) = (seen.approval, self.approvals.get_mut(slot(seen.scheme)))
-        {
-            match approval {
-                Approval::Approved => approved.add(1.0, now, APPROVAL_TAU),
-                Approval::Declined => declined.add(1.0, now, APPROVAL_TAU),
-            }
+        if let (Some(approval), Some(counts)) = (seen.approval, self.approvals.get_mut(slot(seen.scheme))) {
+            let amounts = match approval {
+                Approval::Approved => [1.0, 0.0],
+                Approval::Declined => [0.0, 1.0],
+            };
+            counts.add(amounts, now, APPROVAL_TAU);
         }
         if let Some(load) = seen.load.filter(|load| load.is_finite() && *load >= 0.0) {
             self.load = Some((load.min(LOAD_MAX), now));
@@ -179,13 +177,15 @@ impl Stats {
     /// The share of requests that it did not fail, 0 to 1, as `1 - failed / (all + 1)`: one failure alone does not
     /// condemn.
     pub fn success(&self, now: Mono) -> f64 {
-        1.0 - self.failed.read(now, FAILURE_TAU) / (self.judged.read(now, FAILURE_TAU) + 1.0)
+        let [done, failed] = self.judged.read(now, FAILURE_TAU);
+        1.0 - failed / (done + failed + 1.0)
     }
 
     /// Decided payments of a scheme; none: of those whose scheme is not known.
     pub fn approvals(&self, scheme: Option<Scheme>, now: Mono) -> Approvals {
-        let (approved, declined) = self.approvals.get(slot(scheme)).copied().unwrap_or_default();
-        Approvals { approved: approved.read(now, APPROVAL_TAU), declined: declined.read(now, APPROVAL_TAU) }
+        let counts = self.approvals.get(slot(scheme)).copied().unwrap_or_default();
+        let [approved, declined] = counts.read(now, APPROVAL_TAU);
+        Approvals { approved, declined }
     }
 
     /// The load it reported, while the report holds.

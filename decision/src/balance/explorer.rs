@@ -102,5 +102,10 @@ mod tests {
         for _ in 0..1_000 {
             assert_ne!(explorer.choose(&pool, some(&[0, 2]), id(0), || None), id(1), "not in the running");
         }
+        // A new configuration does not begin to explore anew.
+        let mut new = Explorer::new(&pool, 50);
+        new.inherit(&explorer, [Some(2), None, Some(0)].into_iter());
+        assert_eq!((new.picks, new.explored), (explorer.picks, explorer.explored));
+        assert_eq!(new.each, [explorer.each[2], 0.0, explorer.each[0]]);
     }
 }

@@ -4,7 +4,7 @@
 //! Where NGINX hashes again when that server is down, we go by rendezvous among the others: so an ejection moves only
 //! the ejected addresses, whatever else is out.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::Member;
 use super::running::weight_of;

@@ -18,17 +18,17 @@ impl<T: Copy + Default> PerMember<T> {
     }
 
     /// Members in the running with theirs.
-    pub(super) fn each<'m>(
-        &self,
-        members: &'m [Member],
+    pub(super) fn each<'a>(
+        &'a self,
+        members: &'a [Member],
         running: Candidates,
-    ) -> impl Iterator<Item = (&'m Member, T)> + use<'m, T> {
-        members.iter().zip(self.0).filter(move |(m, _)| running.contains(m.id))
+    ) -> impl Iterator<Item = (&'a Member, T)> {
+        members.iter().zip(self.all()).filter(move |(m, _)| running.contains(m.id))
     }
 
     /// That of each place; of those not in the running it means nothing.
-    pub(super) fn all(&self) -> impl Iterator<Item = T> + use<T> {
-        self.0.into_iter()
+    pub(super) fn all(&self) -> impl Iterator<Item = T> {
+        self.0.iter().copied()
     }
 
     /// Something else of each member in the running.
@@ -39,7 +39,7 @@ impl<T: Copy + Default> PerMember<T> {
         mut of: impl FnMut(&Member, T) -> U,
     ) -> PerMember<U> {
         let mut all = [U::default(); ProcessorId::COUNT_MAX];
-        for ((slot, had), member) in all.iter_mut().zip(self.0).zip(members) {
+        for ((slot, had), member) in all.iter_mut().zip(self.all()).zip(members) {
             if running.contains(member.id) {
                 *slot = of(member, had);
             }
@@ -49,7 +49,7 @@ impl<T: Copy + Default> PerMember<T> {
 
     /// That of one member.
     pub(super) fn get(&self, members: &[Member], id: ProcessorId) -> Option<T> {
-        members.iter().zip(self.0).find(|(m, _)| m.id == id).map(|(_, of)| of)
+        members.iter().zip(self.all()).find(|(m, _)| m.id == id).map(|(_, of)| of)
     }
 }
 

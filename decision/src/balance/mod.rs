@@ -34,7 +34,7 @@ pub use policy::{BoundedLoad, HashBy, Keyed, Policy, Settings, Weights};
 pub(crate) use ring_hash::POINTS_PER_WEIGHT;
 pub use running::panics;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::lookup::Key;
 use crate::payment::{Amount, Scheme};

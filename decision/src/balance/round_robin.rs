@@ -62,5 +62,9 @@ mod tests {
         cursor.next = 2;
         let before: Vec<_> = four.iter().map(|m| cursor.before(&four, m.id)).collect();
         assert_eq!(before, [2, 3, 0, 1]);
+        // The third is gone, and a new one came first: it was to be the fourth's turn next.
+        let mut new = RoundRobin { next: 0 };
+        new.inherit(&cursor, 4, [None, Some(0), Some(1), Some(3)].into_iter());
+        assert_eq!(new.next, 3);
     }
 }

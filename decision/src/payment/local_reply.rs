@@ -129,7 +129,14 @@ impl ProxyReply {
             _ => 0,
         };
         let why = match why {
-            Why::Connect | Why::ConnectTimedOut | Why::Tls | Why::NoEndpoint | Why::Overflow | Why::RefusedStream
+            Why::Connect
+            | Why::ConnectTimedOut
+            | Why::Tls
+            | Why::NoEndpoint
+            | Why::Overflow
+            | Why::NoRoute
+            | Why::NoCluster
+            | Why::RefusedStream
                 if has(flag::UNDER_WAY & !expected) =>
             {
                 Why::Reset
@@ -260,6 +267,38 @@ mod tests {
             let reply = ProxyReply::of(details.as_bytes(), flags, attempts);
             assert_eq!(reply, ProxyReply { why, attempts }, "{details} {flags}");
             assert_eq!((reply.outcome(), reply.evidence()), (outcome, evidence), "{details} {flags} {attempts:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a host says: a proof stands beside no flag of a request that was under way, and not after a second
+        /// attempt unless there never was a first.
+        #[test]
+        fn a_proof_needs_every_witness(
+            known in 0_usize..8,
+            any in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+            flags: u64,
+            sparse in 0_u32..40,
+            attempts in proptest::option::of(0_u64..4),
+        ) {
+            let details: [&[u8]; 8] = [
+                &any,
+                b"upstream_reset_before_response_started{remote_connection_failure|TLS_error:x}",
+                b"upstream_reset_before_response_started{overflow}",
+                b"no_healthy_upstream",
+                b"route_not_found",
+                b"cluster_not_found",
+                b"response_timeout",
+                b"upstream_reset_after_response_started{x}",
+            ];
+            for flags in [flags, 1 << sparse] {
+                let reply = ProxyReply::of(details[known], flags, attempts);
+                if reply.evidence() == Evidence::NotSent {
+                    proptest::prop_assert_eq!(flags & flag::UNDER_WAY, 0);
+                    let never_tried = matches!(reply.why, Why::NoRoute | Why::NoCluster);
+                    proptest::prop_assert!(never_tried || attempts.is_some_and(|n| n <= 1));
+                }
+            }
         }
     }
 

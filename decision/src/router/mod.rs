@@ -23,6 +23,7 @@ use crate::fact::Fact;
 use crate::lookup::Local;
 use crate::operation::{Kind, PoolId, WhenOpen};
 use crate::outbox::Outbox;
+use crate::payment::Outcome;
 use crate::processor::{Candidates, ProcessorId};
 use crate::rng::Rng;
 use crate::stats::{Observation, Stats};
@@ -180,7 +181,8 @@ impl Router {
             match kind {
                 Kind::Charge => stats.observe(
                     &Observation {
-                        latency: took,
+                        // A client that left, or a request that was never sent, timed nothing.
+                        latency: took.filter(|_| !matches!(outcome, Outcome::Abandoned | Outcome::Unsent)),
                         verdict: outcome.blame(),
                         approval: outcome.approval(),
                         scheme: told.scheme.or(ticket.traits.scheme),

@@ -7,16 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use super::bins;
 use super::condition::{Attribute, Money, Values, ValuesId};
-use super::index::{Index, Rest};
+use super::index::{Index, Rest, Row};
 use super::probe::{Probe, WEEK};
 use super::spans::Spans;
 use super::terms::{Literal, Term, Wanted};
-use super::{Row, bins};
 use crate::payment::{Amount, Bin};
 
 /// Earlier rows that are compared with one row, at most.
 const COMPARED_MAX: usize = 64;
+/// Rows that are looked at for these, at most.
+const LOOKED_AT_MAX: usize = 512;
 /// Values that are looked at in all, at most: then nothing more is found. About a second in wasm.
 const WORK_MAX: usize = 50_000_000;
 
@@ -81,18 +83,25 @@ struct Checker<'a> {
     apart: BTreeMap<(ValuesId, ValuesId), bool>,
 }
 
-/// Every rule that is odd, in order. `hopeless` are those without a row.
-pub(super) fn all(index: &Index, rows: &[Row], terms: &[&Term], values: &[Values], hopeless: &[u32]) -> Vec<Finding> {
+/// Every rule that is odd, in order. `rows` and `terms` are in the order of the index, `own` in that of the rules, and
+/// `hopeless` are those without a row.
+pub(super) fn all(
+    index: &Index,
+    rows: &[Row],
+    terms: &[&Term],
+    own: &[(Row, Term)],
+    values: &[Values],
+    hopeless: &[u32],
+) -> Vec<Finding> {
     let place = |rule: u32| usize::try_from(rule).unwrap_or(usize::MAX);
     let mut checker = Checker { values, work: WORK_MAX, within: BTreeMap::new(), apart: BTreeMap::new() };
     let never = |rule: u32| Finding { rule: place(rule), hidden_by: None };
     let mut findings: Vec<Finding> = hopeless.iter().map(|rule| never(*rule)).collect();
-    let mut at = 0_usize;
-    for own in rows.chunk_by(|a, b| a.rule == b.rule) {
-        let Some(Row { rule, .. }) = own.first().copied() else { continue };
+    for own in own.chunk_by(|(a, _), (b, _)| a.rule == b.rule) {
+        let Some(rule) = own.first().map(|(row, _)| row.rule) else { continue };
         let mut hidden: Option<u32> = None;
         let mut reached = false;
-        for term in terms.iter().skip(at).take(own.len()) {
+        for (_, term) in own {
             match checker.witness(term) {
                 Made::Never => {}
                 Made::Unknown => reached = true,
@@ -105,7 +114,6 @@ pub(super) fn all(index: &Index, rows: &[Row], terms: &[&Term], values: &[Values
                 break;
             }
         }
-        at = at.saturating_add(own.len());
         match (reached, hidden) {
             (true, _) => {}
             (false, Some(by)) => findings.push(Finding { rule: place(rule), hidden_by: Some(place(by)) }),
@@ -131,12 +139,11 @@ impl<'a> Checker<'a> {
         term: &Term,
         witness: &Witness,
     ) -> Option<u32> {
-        for row in index.rows(witness).take(COMPARED_MAX) {
+        let found = index.rows(witness, rule).take(LOOKED_AT_MAX).filter_map(|row| {
             let row = usize::try_from(row).ok()?;
-            let (earlier, wider) = (rows.get(row)?, terms.get(row)?);
-            if earlier.rule >= rule {
-                return None;
-            }
+            Some((rows.get(row)?, terms.get(row)?))
+        });
+        for (earlier, wider) in found.filter(|(row, _)| row.rule < rule).take(COMPARED_MAX) {
             if earlier.rest == Rest::Exact && wider.iter().all(|literal| self.implied(term, *literal)) {
                 return Some(earlier.rule);
             }
@@ -237,6 +244,9 @@ impl<'a> Checker<'a> {
                     // One is enough: a long list is not copied for it. Of amounts the currency is still to be seen.
                     let first = spans.iter().take(1).cloned().collect();
                     return Some(Left::Some(Spans::new(first)));
+                }
+                if wanted == Wanted::None && left.is_none() {
+                    return Some(Left::Any);
                 }
                 let already = left.as_ref().map_or(0, |left| left.iter().len());
                 self.spend(spans.iter().len().saturating_add(already))?;

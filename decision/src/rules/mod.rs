@@ -15,6 +15,7 @@ mod split;
 mod terms;
 pub mod window;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use check::Finding;
@@ -25,7 +26,7 @@ pub use split::{Part, Source, Split};
 
 use crate::operation::PoolId;
 use crate::payment::Pointer;
-use index::{Index, Rest};
+use index::{Index, Rest, Row};
 use terms::Term;
 
 /// Rows of all rules, at most: a bit of each is held for every attribute. A rule that comes later is one row.
@@ -76,13 +77,6 @@ pub struct Rules {
     values: Vec<Values>,
 }
 
-/// A row of the index.
-#[derive(Clone, Copy)]
-struct Row {
-    rule: u32,
-    rest: Rest,
-}
-
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -116,18 +110,18 @@ impl Rules {
                 None => all.push((Row { rule, rest: Rest::Ask }, terms::certain(condition))),
             }
         }
-        let terms: Vec<&Term> = all.iter().map(|(_, term)| term).collect();
-        let mut rest: Vec<Rest> = all.iter().map(|(row, _)| row.rest).collect();
-        let index = Index::new(&terms, &values, &mut rest);
-        let rows: Vec<Row> = all.iter().zip(rest).map(|((row, _), rest)| Row { rest, ..*row }).collect();
-        let findings = check::all(&index, &rows, &terms, &values, &hopeless);
+        let places = index::order(&all);
+        let in_order = || places.iter().filter_map(|at| all.get(*at));
+        let terms: Vec<&Term> = in_order().map(|(_, term)| term).collect();
+        let mut rows: Vec<Row> = in_order().map(|(row, _)| *row).collect();
+        let index = Index::new(&terms, &values, &mut rows);
+        let findings = check::all(&index, &rows, &terms, &all, &values, &hopeless);
 
+        let asked: BTreeSet<u32> = rows.iter().filter(|row| row.rest == Rest::Ask).map(|row| row.rule).collect();
         let mut conditions: Vec<(u32, Condition)> = Vec::new();
         let mut list = Vec::with_capacity(rules.len());
         for (at, (rule, condition)) in (0..).zip(rules) {
-            let first = rows.partition_point(|row| row.rule < at);
-            let own = rows.iter().skip(first).take_while(|row| row.rule == at);
-            if own.into_iter().any(|row| row.rest == Rest::Ask) {
+            if asked.contains(&at) {
                 conditions.push((at, condition));
             }
             list.push(rule);
@@ -145,18 +139,14 @@ impl Rules {
 
     /// Where a charge goes, and why.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        let mut rows = self.index.rows(facts).filter_map(|row| {
-            let row = usize::try_from(row).ok().and_then(|row| self.rows.get(row))?;
-            let holds = match row.rest {
-                Rest::Exact => true,
-                Rest::Ask => {
-                    let at = self.conditions.binary_search_by_key(&row.rule, |(rule, _)| *rule).ok()?;
-                    self.conditions.get(at).is_some_and(|(_, condition)| condition.holds(&self.values, facts))
-                }
-            };
-            holds.then_some(row.rule).and_then(|rule| usize::try_from(rule).ok())
-        });
-        let rule = rows.next();
+        let mut rows = self.index.rows(facts, u32::MAX);
+        while let Some(row) = rows.next() {
+            let row = usize::try_from(row).ok().and_then(|row| self.rows.get(row));
+            if let Some(row) = row.filter(|row| row.rule < rows.below && self.holds(**row, facts)) {
+                rows.below = row.rule;
+            }
+        }
+        let rule = usize::try_from(rows.below).ok().filter(|at| *at < self.list.len());
         match rule.and_then(|at| self.list.get(at)).map(|rule| &rule.target) {
             Some(Target::Pool(pool)) => Decision { pool: *pool, rule, part: None },
             Some(Target::Split(split)) => {
@@ -165,6 +155,16 @@ impl Rules {
             }
             None => Decision { pool: self.default, rule: None, part: None },
         }
+    }
+
+    /// Does what the index could not look up hold, too?
+    fn holds(&self, row: Row, facts: &Facts<'_>) -> bool {
+        if row.rest == Rest::Exact {
+            return true;
+        }
+        let at = self.conditions.binary_search_by_key(&row.rule, |(rule, _)| *rule);
+        let condition = at.ok().and_then(|at| self.conditions.get(at));
+        condition.is_some_and(|(_, condition)| condition.holds(&self.values, facts))
     }
 
     /// Bytes that the compiled rules take, about, apart from their names and pools.

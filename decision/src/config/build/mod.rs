@@ -127,7 +127,7 @@ fn bounded(mut warnings: Vec<ConfigWarning>) -> Vec<ConfigWarning> {
     let more = warnings.len().saturating_sub(defaults::WARNINGS_MAX);
     if more > 0 {
         warnings.truncate(defaults::WARNINGS_MAX);
-        warnings.push(ConfigWarning { path: ".".to_owned(), message: format!("and {more} more warnings") });
+        warnings.push(ConfigWarning { path: "rules".to_owned(), message: format!("and {more} more warnings") });
     }
     warnings
 }

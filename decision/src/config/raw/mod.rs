@@ -11,7 +11,7 @@ pub(super) use operations::{Claims, Kind, Lookup, Mode as OperationMode, Operati
 pub(super) use pool::{HashBy, Keyed, Policy, PolicyName, PolicyOptions, Pool, Weights};
 pub(super) use processor::{Breaker, Cost, Dimension, Heartbeat, Load, Locality, Mode, Processor, State};
 pub(super) use profile::{AmountFormat, Answers, Evidence, Fields, Meaning, OutcomeRule, Profile, SameKey};
-pub(super) use rules::{AmountRange, Item, OneOrMore, Rule, Source, Split, TimeWindow, Use, When};
+pub(super) use rules::{AmountRange, Inner, Item, OneOrMore, Rule, Source, Split, TimeWindow, Use, When};
 
 use std::collections::BTreeMap;
 

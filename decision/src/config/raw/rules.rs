@@ -14,8 +14,9 @@ use super::Pool;
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Rule {
     pub(in crate::config) name: String,
+    /// Boxed, as it is large, and a list that grows holds two of everything.
     #[serde(default)]
-    pub(in crate::config) when: When,
+    pub(in crate::config) when: Box<When>,
     #[serde(rename = "use")]
     pub(in crate::config) target: Use,
 }
@@ -38,10 +39,15 @@ pub(in crate::config) struct When {
     pub(in crate::config) query: Option<BTreeMap<String, Vec<Item>>>,
     pub(in crate::config) body: Option<BTreeMap<String, Vec<Item>>>,
     pub(in crate::config) time: Option<OneOrMore<TimeWindow>>,
-    pub(in crate::config) all: Option<Vec<When>>,
-    pub(in crate::config) any: Option<Vec<When>>,
+    pub(in crate::config) all: Option<Vec<Inner>>,
+    pub(in crate::config) any: Option<Vec<Inner>>,
     pub(in crate::config) not: Option<Box<When>>,
 }
+
+/// One of several; boxed, as lists of large things are made with room to spare.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(in crate::config) struct Inner(pub(in crate::config) Box<When>);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,7 +126,7 @@ impl<'de> Deserialize<'de> for Item {
 /// One object, or a list of them.
 #[derive(Debug)]
 pub(in crate::config) enum OneOrMore<T> {
-    One(T),
+    One(Box<T>),
     More(Vec<T>),
 }
 
@@ -135,7 +141,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMore<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(OneOrMore::One)
+                T::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(OneOrMore::One)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMore<T>, A::Error> {

@@ -11,6 +11,10 @@ use crate::rules::probe::Probe;
 use crate::rules::spans::Spans;
 use crate::rules::terms::{Literal, Wanted};
 
+/// Rows of a value set that becomes one with others where they meet, at most. A longer one is referred to: copied to every
+/// place where lists of many ranges overlap it would take more room than the lists.
+const MERGED_MAX: usize = 16;
+
 /// One attribute.
 #[derive(Clone)]
 pub(super) struct Dimension {
@@ -38,8 +42,6 @@ struct Groups<'a> {
     sets: &'a mut Builder,
     /// The rows of each value set.
     rows: &'a BTreeMap<ValuesId, BTreeSet<u32>>,
-    /// Longer sets stand alone and are referred to; shorter ones that meet become one.
-    long: usize,
     known: BTreeMap<Vec<u32>, u32>,
     groups: Vec<(u32, u32)>,
     refs: Vec<SetId>,
@@ -53,7 +55,7 @@ impl Groups<'_> {
         let from = self.refs.len();
         let mut short = BTreeSet::new();
         for rows in ids.iter().filter_map(|id| self.rows.get(&ValuesId(*id))) {
-            if rows.len() > self.long {
+            if rows.len() > MERGED_MAX {
                 self.refs.push(self.sets.add(rows.iter().copied().collect()));
             } else {
                 short.extend(rows);
@@ -97,8 +99,7 @@ impl Dimension {
         }
         let base = Bits::of((0..count).filter(|row| !wanting.contains(row)), words);
         let all: Vec<(u32, &Values)> = rows.keys().filter_map(|id| Some((id.0, values.get(id.index())?))).collect();
-        let mut groups =
-            Groups { sets, rows: &rows, long: words, known: BTreeMap::new(), groups: Vec::new(), refs: Vec::new() };
+        let mut groups = Groups { sets, rows: &rows, known: BTreeMap::new(), groups: Vec::new(), refs: Vec::new() };
         let known = match attribute {
             Attribute::Path => {
                 let all = pick(&all, Values::as_paths);

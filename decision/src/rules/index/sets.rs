@@ -146,6 +146,28 @@ impl Reader<'_> {
         }
     }
 
+    /// Adds the rows of a block of 64 words. Blocks are asked for in rising order.
+    pub(super) fn block(&mut self, block: usize, words: &mut [u64; 64]) {
+        match self {
+            Self::Bits { words: all, .. } => {
+                let here = all.get(block.saturating_mul(64)..).unwrap_or_default();
+                words.iter_mut().zip(here).for_each(|(word, more)| *word |= more);
+            }
+            Self::List(rows) => {
+                let wanted = u32::try_from(block).unwrap_or(u32::MAX);
+                while let Some(row) = rows.first().filter(|row| **row / (64 * BITS) <= wanted) {
+                    let (word, bit) = place(row % (64 * BITS));
+                    if row / (64 * BITS) == wanted
+                        && let Some(word) = words.get_mut(word)
+                    {
+                        *word |= bit;
+                    }
+                    *rows = rows.get(1..).unwrap_or_default();
+                }
+            }
+        }
+    }
+
     /// The rows of a word. Words are asked for in rising order.
     pub(super) fn word(&mut self, word: usize) -> u64 {
         match self {

@@ -1,8 +1,10 @@
 //! What holds for every policy, or for all of one shape.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use decision::balance::{BoundedLoad, HashBy, Keyed, Pick, Policy, Settings, Standing, Weights};
+use decision::balance::{BoundedLoad, Fees, HashBy, Keyed, Pick, Policy, Settings, Standing, Weights};
 use decision::breaker::Verdict;
 use decision::lookup::KeyBuilder;
 use decision::payment::Scheme;
@@ -102,9 +104,59 @@ proptest! {
                     prop_assert_eq!(candidates.contains(member.id), member.standing != Standing::NotCandidate);
                     prop_assert!(!member.value.is_nan(), "{:?}: {:?}", policy, member);
                 }
-                let standing = weighed.iter().find(|w| Some(w.id) == picked).map(|w| w.standing);
-                let far = matches!(standing, Some(Standing::NotCandidate | Standing::AnotherLocality));
-                prop_assert!(!far, "{:?} picked {:?}", policy, standing);
+                let Some(chosen) = weighed.iter().find(|w| Some(w.id) == picked) else { continue };
+                let far = matches!(chosen.standing, Standing::NotCandidate | Standing::AnotherLocality);
+                prop_assert!(!far, "{:?} picked {:?}", policy, chosen);
+                // What was said to be compared decided, where neither chance nor exploration has a say.
+                let running = || weighed.iter().filter(|w| w.standing == Standing::Running);
+                let mut levels: Vec<u8> = running().map(|w| priorities[w.id.index()]).collect();
+                levels.dedup();
+                let sign = match chosen.measure {
+                    "draw" | "home" => -1.0,
+                    "in_flight_by_weight" | "expected_seconds" | "load" if slow_start == 0 && levels.len() == 1 => 1.0,
+                    _ => continue,
+                };
+                let best = running().all(|w| sign * w.value >= sign * chosen.value);
+                prop_assert!(best && chosen.standing == Standing::Running, "{:?}: {:?} of {:?}", policy, chosen, weighed);
+            }
+        }
+    }
+
+    /// Without exploration the cheapest of those within the margin is picked, whatever is known.
+    #[test]
+    fn least_cost_promotes_nobody_outside_of_its_margin(
+        known in prop::collection::vec((0_u32..200, 0_u32..200, 0_u32..400), 1..7),
+        margin_bp in 0_u32..2_000,
+        min_volume in 1_u32..300,
+        seed: u64,
+    ) {
+        let mut listed = members(&vec![1; known.len()]);
+        for (member, (_, _, rate_bp)) in listed.iter_mut().zip(&known) {
+            member.fees = Some(Arc::new(Fees { rate_bp: *rate_bp, fixed: BTreeMap::new() }));
+        }
+        let policy = Policy::LeastCost { margin_bp, min_volume, explore_percent: 0 };
+        let mut pool = Pool::of(Settings::of(policy), listed, seed);
+        for (stats, (approved, declined, _)) in pool.stats.iter_mut().zip(&known) {
+            for (count, approval) in [(approved, Approval::Approved), (declined, Approval::Declined)] {
+                let observation = Observation { approval: Some(approval), ..seen(Verdict::Good, 100) };
+                (0..*count).for_each(|_| stats.observe(&observation, at(0)));
+            }
+        }
+        let believed = |n: usize| known[n].0 + known[n].1 >= min_volume;
+        let rate = |n: usize| f64::from(known[n].0) / f64::from(known[n].0 + known[n].1);
+        let everyone = || 0..known.len();
+        let best = everyone().filter(|n| believed(*n)).map(rate).fold(0.0, f64::max);
+        for _ in 0..8 {
+            let picked = pool.pick(Pick::of(all(known.len()), at(0))).unwrap().index();
+            if everyone().any(believed) {
+                prop_assert!(believed(picked), "{} is not known well enough", picked);
+                // What is believed leans towards the rate of all, so a rate may seem nearer than counted.
+                let margin = f64::from(margin_bp) / 10_000.0 + 10.0 / f64::from(known[picked].0 + known[picked].1);
+                let lean = 10.0 / f64::from(min_volume);
+                prop_assert!(rate(picked) >= best - margin - lean, "{} at {} of {}", picked, rate(picked), best);
+            } else {
+                let cheapest = known.iter().map(|k| k.2).min().unwrap();
+                prop_assert_eq!(known[picked].2, cheapest);
             }
         }
     }

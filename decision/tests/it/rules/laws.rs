@@ -219,3 +219,21 @@ fn a_rule_with_many_alternatives_is_decided_alike() {
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }
+
+/// More demands on one attribute than the index has layers for.
+#[test]
+fn a_rule_with_many_demands_on_one_attribute_is_decided_alike() {
+    let not = |n: usize| json!({"not": {"merchant": [format!("m{n}")]}});
+    let rules = rules(&[json!({"all": (0..6).map(not).collect::<Vec<_>>()}), json!({"merchant": ["m1", "m5"]})]);
+    let config = parse(&with(&rules, &json!({})));
+    for merchant in 0..8 {
+        let charge = Charge { merchant: Some(format!("m{merchant}")), ..Charge::default() };
+        let want = match merchant {
+            1 | 5 => Some(1),
+            0..6 => None,
+            _ => Some(0),
+        };
+        assert_eq!(naive::first(&rules, &json!({}), &charge), want);
+        assert_eq!(decide(&config, &charge).rule, want, "{charge:?}");
+    }
+}

@@ -212,5 +212,5 @@ fn other_oddities_are_told_and_not_all_of_many() {
     );
     let config = parse(&with(&rules(&vec![json!({}); 301]), &json!({})));
     assert_eq!(config.warnings.len(), 101);
-    assert_eq!(config.warnings.last().unwrap().to_string(), ".: and 200 more warnings");
+    assert_eq!(config.warnings.last().unwrap().to_string(), "rules: and 200 more warnings");
 }

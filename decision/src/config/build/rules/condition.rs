@@ -12,7 +12,7 @@ use crate::rules::{Attribute, Condition, Spans, Values};
 macro_rules! many {
     ($given:expr) => {
         match $given {
-            raw::OneOrMore::One(one) => std::slice::from_ref(one),
+            raw::OneOrMore::One(one) => std::slice::from_ref(one.as_ref()),
             raw::OneOrMore::More(more) => more.as_slice(),
         }
     };
@@ -76,12 +76,12 @@ impl<'a> Builder<'a> {
             some(&path, &conditions).map_err(|e| ConfigError { message: "at least one condition".to_owned(), ..e })?;
             Ok(Condition::All(conditions))
         };
-        let mut each = |field: &str, given: &[raw::When]| {
+        let mut each = |field: &str, given: &[raw::Inner]| {
             let path = format!("{path}.{field}");
             if given.is_empty() {
                 return wrong(path, "at least one condition");
             }
-            given.iter().enumerate().map(|(i, when)| inner(format!("{path}[{i}]"), when)).collect::<Result<Vec<_>>>()
+            given.iter().enumerate().map(|(i, when)| inner(format!("{path}[{i}]"), &when.0)).collect::<Result<Vec<_>>>()
         };
         if let Some(given) = &when.all {
             all.push(Condition::All(each("all", given)?));
