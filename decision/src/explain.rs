@@ -47,10 +47,8 @@ impl Considered {
                 return Some(self.weighed.standing.as_str().to_owned());
             }
             _ if self.state == State::Drain => return Some("drain".to_owned()),
-            Standing::Open(wait) => format!("open for {} ms", wait.as_millis()),
-            Standing::AwaitingProbe => "half_open, its probes are out".to_owned(),
-            Standing::ForcedOpen => "forced_open".to_owned(),
             Standing::Closed | Standing::Probing => return Some("not_candidate".to_owned()),
+            kept_out => kept_out.as_str().to_owned(),
         };
         Some(if self.scope == Scope::Processor { by_breaker } else { format!("{by_breaker} ({})", self.scope) })
     }
@@ -65,7 +63,7 @@ impl Explanation {
         }
     }
 
-    /// One line: `policy=least_response_time; to=a; a=0.031 b=0.052 expected_seconds; out=c:open for 812 ms`.
+    /// One line: `rule=eu; policy=least_response_time; to=a; a=0.031 b=0.052 expected_seconds; out=c:open`.
     pub fn line(&self, config: &Config, rule: Option<&str>, to: Option<ProcessorId>) -> String {
         let name = |id| config.processor(id).map_or("", |p| p.name.as_str());
         let mut line = format!("rule={}; policy={}", rule.unwrap_or("default"), self.policy());
@@ -79,7 +77,9 @@ impl Explanation {
             let _ = write!(line, "{}{}={}", if n == 0 { "; " } else { " " }, name(id), shown(value));
             measure = one.weighed.measure;
         }
-        let _ = write!(line, " {measure}");
+        if !measure.is_empty() {
+            let _ = write!(line, " {measure}");
+        }
         for (n, (one, why)) in self.members.iter().filter_map(|m| Some((m, m.out()?))).enumerate() {
             let _ = write!(line, "{}{}:{why}", if n == 0 { "; out=" } else { ", " }, name(one.weighed.id));
         }
@@ -94,6 +94,7 @@ impl Explanation {
             json!({
                 "processor": name(id),
                 "breaker": one.breaker.as_str(),
+                "opens_again_in_ms": u64::try_from(one.breaker.wait().as_millis()).unwrap_or(u64::MAX),
                 "running": standing == balance::Standing::Running,
                 "out": one.out(),
                 "compared": {measure: value},

@@ -155,6 +155,14 @@ impl Record {
         }
     }
 
+    /// Counts good results of the past for the shares alone.
+    pub(super) fn count_good(&mut self, grant: &Grant, seen: Seen, times: u32, settings: &Settings, at: Mono) {
+        if grant.epoch == self.epoch && matches!(self.state, State::Closed { .. }) {
+            let slow = if is_slow(seen, settings) { times } else { 0 };
+            self.window.count(Tally { calls: times, failures: 0, slow }, settings.span, at);
+        }
+    }
+
     /// A probe that never came back has failed.
     pub fn expire(&mut self, settings: &Settings, now: Mono, rng: &mut Rng) -> Option<Transition> {
         match &self.state {

@@ -140,8 +140,13 @@ impl Breaker {
         for _ in 0..TRIES {
             let (was, version) = self.read(memory);
             let (mut next, mut told) = (was.clone(), Vec::new());
-            for noted in &self.noted {
-                told.extend(next.settle(&noted.grant, noted.seen, noted.times, settings, noted.at.min(now), rng));
+            for Noted { grant, seen, at, times } in &self.noted {
+                // What went well before others failed does not end their row.
+                if seen.verdict == Verdict::Good && grant.role == Role::Regular {
+                    next.count_good(grant, *seen, *times, settings, (*at).min(now));
+                } else {
+                    told.extend(next.settle(grant, *seen, *times, settings, (*at).min(now), rng));
+                }
             }
             let (result, transition) = change(&mut next, rng);
             told.extend(transition);

@@ -305,6 +305,19 @@ fn failures_of_all_workers_add_up_and_a_success_of_any_ends_the_row() {
 }
 
 #[test]
+fn what_went_well_before_the_first_failure_does_not_end_the_row() {
+    let row = Settings { failure_percent: Some(90), calls_min: 1_000, ..Settings::consecutive(3, SECOND, SECOND) };
+    let mut proxy = Proxy::new(1, 0, |p| p.breaker = row.clone());
+    for worker in 0..4 {
+        assert_eq!(proxy.call(worker, &NO_TRAITS, Verdict::Good.into()), [], "noted, and written later");
+    }
+    for worker in 0..2 {
+        assert_eq!(proxy.call(worker, &NO_TRAITS, Verdict::Bad.into()), []);
+    }
+    assert_eq!(proxy.call(2, &NO_TRAITS, Verdict::Bad.into()), [(Scope::Processor, Transition::Opened)]);
+}
+
+#[test]
 fn shares_are_those_of_all_workers() {
     let share = Settings { failure_percent: Some(50), calls_min: 20, ..Settings::consecutive(1_000, SECOND, SECOND) };
     let mut proxy = Proxy::new(1, 0, |p| p.breaker = share.clone());
