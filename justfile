@@ -66,6 +66,14 @@ conformance *args: _envoy
 bench *args: _envoy
     @scripts/bench.sh {{ args }}
 
+# Compare with what others use for the same: `breaker` (Envoy's outlier detection), `balance` (tower); compare --help says more
+compare what *args: _envoy
+    @scripts/compare.sh {{ quote(what) }} {{ args }}
+
+# Record again which peers the real NGINX and the real Envoy pick: what the tests of the balancer replay
+golden: _envoy
+    @python3 scripts/golden.py
+
 # Check the dependencies: licences, sources, bans, known vulnerabilities
 audit:
     @scripts/setup.sh deny

@@ -8,6 +8,7 @@
 mod approval_rate;
 mod beta;
 mod bounded_load;
+mod envoy_ring;
 mod explain;
 mod explorer;
 mod failure_based;
@@ -28,6 +29,7 @@ mod round_robin;
 mod running;
 mod smooth_wrr;
 
+pub(crate) use envoy_ring::POINTS_MAX as ENVOY_RING_POINTS_MAX;
 pub use explain::{Standing, Weighed};
 pub use member::{Fees, Member};
 pub use policy::{BoundedLoad, HashBy, Keyed, Policy, Settings, Weights};
@@ -42,6 +44,7 @@ use crate::processor::{Candidates, ProcessorId};
 use crate::rng::Rng;
 use crate::stats::Stats;
 use crate::time::Mono;
+use envoy_ring::EnvoyRing;
 use explorer::Explorer;
 use ip_hash::Octets;
 use least::PerMember;
@@ -97,6 +100,7 @@ enum Memory {
     RoundRobin(RoundRobin),
     Maglev(Vec<Maglev>),
     Ring(Vec<Ring>),
+    EnvoyRing(Vec<EnvoyRing>),
     Explorer(Explorer),
 }
 
@@ -128,6 +132,9 @@ impl Balancer {
                 Memory::Maglev(levels.sets().map(|level| Maglev::new(&members, level, table_size)).collect())
             }
             Policy::RingHash { .. } => Memory::Ring(levels.sets().map(|level| Ring::new(&members, level)).collect()),
+            Policy::EnvoyRingHash { .. } => {
+                Memory::EnvoyRing(levels.sets().map(|level| EnvoyRing::new(&members, level)).collect())
+            }
             Policy::ApprovalRate { explore_percent } | Policy::LeastCost { explore_percent, .. } => {
                 Memory::Explorer(Explorer::new(&members, explore_percent))
             }
@@ -183,7 +190,9 @@ impl Balancer {
         match &self.settings.policy {
             Policy::IpHash => pick.source.map(|address| Place::Address(Octets::of(address))),
             Policy::Rendezvous { hash_by } => input(hash_by).map(Place::Rendezvous),
-            Policy::Maglev { hash_by, .. } | Policy::RingHash { hash_by, .. } => input(hash_by).map(Place::Table),
+            Policy::Maglev { hash_by, .. }
+            | Policy::RingHash { hash_by, .. }
+            | Policy::EnvoyRingHash { hash_by, .. } => input(hash_by).map(Place::Table),
             _ => None,
         }
     }
@@ -200,7 +209,9 @@ impl Balancer {
         match (place, &self.settings.policy) {
             (
                 Place::Table(_),
-                Policy::Maglev { bounded_load: Some(bound), .. } | Policy::RingHash { bounded_load: Some(bound), .. },
+                Policy::Maglev { bounded_load: Some(bound), .. }
+                | Policy::RingHash { bounded_load: Some(bound), .. }
+                | Policy::EnvoyRingHash { bounded_load: Some(bound), .. },
             ) => bounded_load::roomy(&self.members, running, stats, *bound),
             _ => running,
         }
@@ -214,6 +225,7 @@ impl Balancer {
             }
             (Place::Table(key), Memory::Maglev(tables)) => tables.get(level).and_then(|table| table.home(key)),
             (Place::Table(key), Memory::Ring(rings)) => rings.get(level).and_then(|ring| ring.home(running, key)),
+            (Place::Table(key), Memory::EnvoyRing(rings)) => rings.get(level).and_then(|ring| ring.home(running, key)),
             _ => None,
         };
         let home = home.filter(|id| running.contains(*id));

@@ -35,6 +35,13 @@ pub enum Policy {
         /// Who has no room is passed over.
         bounded_load: Option<BoundedLoad>,
     },
+    /// By a hash of the request, on Envoy's ring.
+    EnvoyRingHash {
+        /// What is hashed.
+        hash_by: HashBy,
+        /// Who has no room is passed over.
+        bounded_load: Option<BoundedLoad>,
+    },
     /// The one that reports the lowest load, with what is in flight.
     LoadBased,
     /// In proportion to weight times success.
@@ -73,6 +80,7 @@ impl Policy {
             Self::IpHash => "ip_hash",
             Self::Maglev { .. } => "maglev",
             Self::RingHash { .. } => "ring_hash",
+            Self::EnvoyRingHash { .. } => "envoy_ring_hash",
             Self::LoadBased => "load_based",
             Self::FailureBased => "failure_based",
             Self::Rendezvous { .. } => "rendezvous",
@@ -84,9 +92,10 @@ impl Policy {
     /// What of a request it hashes: the caller of [`super::Balancer::pick`] hands that over as its `input`.
     pub fn hash_by(&self) -> Option<&HashBy> {
         match self {
-            Self::Maglev { hash_by, .. } | Self::RingHash { hash_by, .. } | Self::Rendezvous { hash_by } => {
-                Some(hash_by)
-            }
+            Self::Maglev { hash_by, .. }
+            | Self::RingHash { hash_by, .. }
+            | Self::EnvoyRingHash { hash_by, .. }
+            | Self::Rendezvous { hash_by } => Some(hash_by),
             _ => None,
         }
     }

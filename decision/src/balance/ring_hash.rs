@@ -33,12 +33,16 @@ impl Ring {
 
     /// The member a key belongs to among those that are left; none when the walk finds none of them.
     pub(super) fn home(&self, left: Candidates, key: &[u8]) -> Option<ProcessorId> {
-        let hash = Crc32::START.update(key).finish();
-        let start = self.0.partition_point(|(point, _)| *point < hash);
-        let (before, after) = self.0.split_at_checked(start)?;
-        let walk = after.iter().chain(before).take(WALK_MAX);
-        walk.map(|(_, id)| *id).find(|id| left.contains(*id))
+        next(&self.0, Crc32::START.update(key).finish(), left)
     }
+}
+
+/// The first member at or after `hash` on a sorted ring that is left; none when the walk finds none of them.
+pub(super) fn next<H: Ord>(ring: &[(H, ProcessorId)], hash: H, left: Candidates) -> Option<ProcessorId> {
+    let start = ring.partition_point(|(point, _)| *point < hash);
+    let (before, after) = ring.split_at_checked(start)?;
+    let walk = after.iter().chain(before).take(WALK_MAX);
+    walk.map(|(_, id)| *id).find(|id| left.contains(*id))
 }
 
 /// Host and port of `host:port`, as NGINX cuts them.

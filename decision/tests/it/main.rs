@@ -6,6 +6,7 @@ mod config;
 mod documented;
 mod exchange;
 mod fixture;
+mod golden;
 mod laws;
 mod presets;
 mod rules;

@@ -4,7 +4,9 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::values::{header_name, millis, number, small, some};
 use super::{Result, wrong};
-use crate::balance::{BoundedLoad, HashBy, Keyed, Member, POINTS_PER_WEIGHT, Policy, Settings, Weights};
+use crate::balance::{
+    BoundedLoad, ENVOY_RING_POINTS_MAX, HashBy, Keyed, Member, POINTS_PER_WEIGHT, Policy, Settings, Weights,
+};
 use crate::config::{Pool, Processor, defaults, raw};
 use crate::processor::ProcessorId;
 
@@ -65,6 +67,10 @@ pub(super) fn bounded(pools: &[Pool]) -> Result<()> {
         Policy::RingHash { .. } => {
             pool.members.iter().map(|m| u64::from(m.weight).saturating_mul(POINTS_PER_WEIGHT)).sum()
         }
+        // At most one ring per member, as above: all their weights, and what each has without regard to weight.
+        Policy::EnvoyRingHash { .. } => {
+            pool.members.iter().map(|m| u64::from(m.weight).saturating_add(ENVOY_RING_POINTS_MAX)).sum()
+        }
         _ => 0,
     };
     let all = pools.iter().fold(0_u64, |sum, pool| sum.saturating_add(entries(pool)));
@@ -90,18 +96,18 @@ fn policy(path: &str, raw: raw::Policy, keyed: Keyed) -> Result<Policy> {
         margin_bp,
         min_volume,
     } = raw.options;
-    let hashes = [Name::Maglev, Name::RingHash];
+    let hashes = [Name::Maglev, Name::RingHash, Name::EnvoyRingHash];
     let explores = [Name::ApprovalRate, Name::LeastCost];
     for (option, given, policies, of) in [
         ("weights", weights.is_some(), &[Name::SmoothWeightedRoundRobin][..], "smooth_weighted_round_robin"),
         (
             "hash_by",
             hash_by.is_some(),
-            &[Name::Maglev, Name::RingHash, Name::Rendezvous],
-            "maglev, ring_hash and rendezvous",
+            &[Name::Maglev, Name::RingHash, Name::EnvoyRingHash, Name::Rendezvous],
+            "maglev, ring_hash, envoy_ring_hash and rendezvous",
         ),
         ("table_size", table_size.is_some(), &[Name::Maglev], "maglev"),
-        ("bounded_load_percent", bounded_load_percent.is_some(), &hashes, "maglev and ring_hash"),
+        ("bounded_load_percent", bounded_load_percent.is_some(), &hashes, "maglev, ring_hash and envoy_ring_hash"),
         ("explore_percent", explore_percent.is_some(), &explores, "approval_rate and least_cost"),
         ("margin_bp", margin_bp.is_some(), &[Name::LeastCost], "least_cost"),
         ("min_volume", min_volume.is_some(), &[Name::LeastCost], "least_cost"),
@@ -144,6 +150,7 @@ fn policy(path: &str, raw: raw::Policy, keyed: Keyed) -> Result<Policy> {
             Policy::Maglev { table_size, hash_by: hash_by()?, bounded_load }
         }
         Name::RingHash => Policy::RingHash { hash_by: hash_by()?, bounded_load },
+        Name::EnvoyRingHash => Policy::EnvoyRingHash { hash_by: hash_by()?, bounded_load },
         Name::LoadBased => Policy::LoadBased,
         Name::FailureBased => Policy::FailureBased,
         Name::Rendezvous => Policy::Rendezvous { hash_by: hash_by()? },

@@ -46,6 +46,7 @@ pub(in crate::config) enum PolicyName {
     IpHash,
     Maglev,
     RingHash,
+    EnvoyRingHash,
     LoadBased,
     FailureBased,
     Rendezvous,

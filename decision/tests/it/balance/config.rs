@@ -17,7 +17,7 @@ fn an_error_says_where_and_what_was_expected() {
         (json!({"name": "random", "margin_bp": 5}), "default.policy.margin_bp: only for least_cost"),
         (
             json!({"name": "least_connections", "hash_by": "bin"}),
-            "default.policy.hash_by: only for maglev, ring_hash and rendezvous",
+            "default.policy.hash_by: only for maglev, ring_hash, envoy_ring_hash and rendezvous",
         ),
         (json!("maglev"), "default.policy.hash_by: what is hashed: tenant, merchant"),
         (json!({"name": "maglev", "hash_by": "city"}), "default.policy.hash_by: unknown variant `city`"),
@@ -115,6 +115,10 @@ fn every_policy_is_read_as_it_is_written() {
         (
             json!({"name": "ring_hash", "hash_by": {"header": "X-City"}, "bounded_load_percent": 125}),
             Policy::RingHash { hash_by: HashBy::Header("x-city".to_owned()), bounded_load },
+        ),
+        (
+            json!({"name": "envoy_ring_hash", "hash_by": "tenant"}),
+            Policy::EnvoyRingHash { hash_by: HashBy::Tenant, bounded_load: None },
         ),
         (json!("load_based"), Policy::LoadBased),
         (json!("failure_based"), Policy::FailureBased),

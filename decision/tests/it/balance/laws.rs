@@ -241,9 +241,9 @@ fn weights_are_kept() {
         (Policy::LeastConnections, 0.001),
         (Policy::FailureBased, 0.001),
     ];
-    // A ring of 160 points per weight is that uneven.
-    let placed =
-        placing().into_iter().map(|p| (p.clone(), if matches!(p, Policy::RingHash { .. }) { 0.06 } else { 0.015 }));
+    // A ring of 160 points per weight, or of 1,024 in all, is that uneven.
+    let ring = |p: &Policy| matches!(p, Policy::RingHash { .. } | Policy::EnvoyRingHash { .. });
+    let placed = placing().into_iter().map(|p| (p.clone(), if ring(&p) { 0.06 } else { 0.015 }));
     for (policy, tolerance) in exact.into_iter().chain(placed) {
         for weights in [&[3, 2, 1][..], &[1, 1], &[10, 1, 5, 4]] {
             let total = f64::from(weights.iter().sum::<u32>());

@@ -22,6 +22,7 @@ pub(super) fn placing() -> Vec<Policy> {
         Policy::IpHash,
         Policy::Maglev { table_size: 2_003, hash_by: hash_by.clone(), bounded_load: None },
         Policy::RingHash { hash_by: hash_by.clone(), bounded_load: None },
+        Policy::EnvoyRingHash { hash_by: hash_by.clone(), bounded_load: None },
         Policy::Rendezvous { hash_by },
     ]
 }
