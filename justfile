@@ -48,6 +48,14 @@ lint:
 fmt:
     cargo fmt --all
 
+# Say whether a configuration is valid: of Envoy (YAML, JSON), of the filter, or its routing (switchyard check --help)
+check *args:
+    @cargo run -q -p cli -- check {{ args }}
+
+# Say why a request would go where it would go: ./just explain CONFIG REQUEST.json (switchyard explain --help)
+explain *args:
+    @cargo run -q -p cli -- explain {{ args }}
+
 # Replay one simulated run of workers, processors and faults, from its seed
 sim seed="1":
     SIM_SEED={{ quote(seed) }} cargo test -q -p decision --test it sim::replay -- --nocapture --exact

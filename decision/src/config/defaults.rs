@@ -66,6 +66,14 @@ pub const HEARTBEAT_TIMEOUT_MS: u64 = 2_000;
 /// Milliseconds.
 pub const HEARTBEAT_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 10..=60_000;
 
+/// Milliseconds a look-up waits for the cache-service: longer than a loopback answer under load, shorter than any
+/// processor.
+pub const LOOKUP_TIMEOUT_MS: u64 = 100;
+/// Milliseconds a pin, claim or invalidation waits: the store syncs a disk or asks Redis.
+pub const RECORD_TIMEOUT_MS: u64 = 500;
+/// Milliseconds: a longer wait holds a client for nothing.
+pub const CACHE_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=10_000;
+
 /// A processor's share.
 pub const WEIGHT: u64 = 1;
 /// Shares beyond a thousand to one are a rule, not a weight.

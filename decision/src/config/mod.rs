@@ -5,8 +5,11 @@
 
 mod build;
 pub mod defaults;
+mod document;
 pub mod presets;
 mod raw;
+
+pub use document::{CacheService, Document};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,6 +256,14 @@ pub struct ConfigError {
     pub message: String,
 }
 
+impl ConfigError {
+    fn of_reader(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        // What is no JSON has a line and a column; a field whose name is empty has an empty path.
+        let path = Some(error.path().to_string()).filter(|path| error.inner().is_data() && !path.is_empty());
+        Self { path: path.unwrap_or_else(|| ".".to_owned()), message: error.inner().to_string() }
+    }
+}
+
 /// Something in the configuration that has no effect, or not the one it seems to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigWarning {
@@ -276,11 +287,7 @@ impl Config {
             return Err(ConfigError { path: ".".to_owned(), message });
         }
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let raw: raw::Config = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-            // A field whose name is empty has an empty path.
-            let path = Some(e.path().to_string()).filter(|path| !path.is_empty());
-            ConfigError { path: path.unwrap_or_else(|| ".".to_owned()), message: e.inner().to_string() }
-        })?;
+        let raw: raw::Config = serde_path_to_error::deserialize(&mut reader).map_err(ConfigError::of_reader)?;
         reader.end().map_err(|e| ConfigError { path: ".".to_owned(), message: e.to_string() })?;
         build::config(raw)
     }

@@ -1,6 +1,6 @@
 //! From what a charge says to the processor it goes to, and why.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use super::request::Tenant;

@@ -1,6 +1,6 @@
 //! What would become of a charge, told to an operator.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::decide::{self, read_head};
 use super::request::{Found, find_operation, tenant};

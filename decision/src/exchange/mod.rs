@@ -25,7 +25,7 @@ mod shadow;
 pub use explain::{Explained, explain};
 pub use head::{Edit, Headers, Repeated};
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use answer::AnswerHead;

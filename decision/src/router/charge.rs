@@ -1,6 +1,6 @@
 //! A charge before and after its processor: what is asked for, the ticket, what its answer told.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::breakers::{Leave, Traits};

@@ -1,6 +1,6 @@
 //! A bad configuration is refused, and the error says where and why.
 
-use decision::config::Config;
+use decision::config::{Config, Document};
 use serde_json::{Value, json};
 
 use crate::fixture::document;
@@ -147,4 +147,50 @@ fn what_is_not_json_is_refused() {
     let trailing = format!("{} x", document());
     assert!(Config::parse(trailing.as_bytes()).is_err());
     assert!(Config::parse(&vec![b' '; 9 * 1024 * 1024]).is_err());
+}
+
+#[test]
+fn the_whole_document_says_where_it_is_wrong() {
+    let service = || json!({"cluster": "cache", "token_env": "TOKEN"});
+    let with = |field: &str, value: Value| {
+        let mut service = service();
+        service[field] = value;
+        json!({"cache_service": service, "routing": document()})
+    };
+    let routing = |path: &str, value: Value| {
+        let mut routing = document();
+        *routing.pointer_mut(path).unwrap() = value;
+        json!({"cache_service": service(), "routing": routing})
+    };
+    for (json, want) in [
+        (with("authority", json!("cache.internal")), "accepted"),
+        (json!({"routing": document()}), "routing.operations[0]: needs cache_service: it claims or pins"),
+        (json!({"cache_service": service()}), ".: missing field `routing`"),
+        (json!({"routing": 1}), "routing: invalid type: integer `1`"),
+        (json!({"routing": document(), "rules": []}), "rules: unknown field `rules`"),
+        (with("cluster", json!("")), "cache_service.cluster: the name of a cluster"),
+        (with("cluster", json!(1)), "cache_service.cluster: invalid type: integer `1`"),
+        (with("token", json!("t")), "cache_service.token: unknown field `token`"),
+        (with("lookup_timeout_ms", json!(0)), "cache_service.lookup_timeout_ms: 0 is not within 1 to 10000"),
+        (with("record_timeout_ms", json!(10_001)), "cache_service.record_timeout_ms: 10001 is not within 1 to 10000"),
+        (routing("/processors/1/weight", json!(0)), "routing.processors[1].weight: 0 is not within 1 to 1000"),
+    ] {
+        let said = match Document::parse(json.to_string().as_bytes()) {
+            Ok(_) => "accepted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert!(said.starts_with(want), "wanted {want}, got {said}");
+    }
+    for (json, want) in [("{", ".: EOF"), (r#"{"routing": {}} x"#, ".: trailing characters"), ("", ".: EOF")] {
+        let error = Document::parse(json.as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with(want), "{json}: {error}");
+    }
+}
+
+#[test]
+fn what_is_not_said_of_the_cache_service_is_its_default() {
+    let json = json!({"cache_service": {"cluster": "cache", "token_env": "TOKEN"}, "routing": document()});
+    let service = Document::parse(json.to_string().as_bytes()).unwrap().cache_service.unwrap();
+    assert_eq!((service.cluster.as_str(), service.authority.as_str()), ("cache", "cache"));
+    assert_eq!((service.lookup_timeout.as_millis(), service.record_timeout.as_millis()), (100, 500));
 }
