@@ -215,6 +215,9 @@ impl Breakers {
         for (scope, grant) in leave.0 {
             let Some(breaker) = breaker_of(&mut self.processors, &mut self.parts, id, of, scope) else { continue };
             breaker.look(self.memory.as_ref(), self.generation);
+            // What an issuer's trouble means for a part of the traffic is what the operator asks of that part: it counts
+            // there at once, and for the whole once several issuers fail.
+            let seen = if scope == Scope::Processor { seen } else { Seen { issuer: None, ..seen } };
             breaker.settle(self.memory.as_mut(), grant, seen, &of.breaker, now, rng);
             collect(breaker, id, scope, &mut self.told);
         }

@@ -94,7 +94,7 @@ impl Explanation {
             json!({
                 "processor": name(id),
                 "breaker": one.breaker.as_str(),
-                "opens_again_in_ms": u64::try_from(one.breaker.wait().as_millis()).unwrap_or(u64::MAX),
+                "wait_ms": u64::try_from(one.breaker.wait().as_millis()).unwrap_or(u64::MAX),
                 "running": standing == balance::Standing::Running,
                 "out": one.out(),
                 "compared": {measure: value},

@@ -12,13 +12,15 @@ use super::{ANY_CARD, follow_up, keyed, plan, send, shop, start, stat};
 /// A route of the proxy's own, before the filter's, sends every charge to the processor that stands in for
 /// `acquirer-c`.
 fn route_to_own(plan: &mut Plan) {
-    let own = "routes:\n              - {match: {path: /v1/payments}, route: {cluster: own, timeout: 2s}}\n";
+    let own = "routes:\n              - {match: {prefix: /v1/payments, headers: [{name: x-switchyard-cluster, present_match: true, invert_match: true}]}, route: {cluster: own, timeout: 2s}}\n";
     plan.edits.push(Edit::new("routes:\n", own));
 }
 
 fn in_shadow(plan: &mut Plan) {
-    let charge = r#"{"name": "charge", "kind": "charge", "#;
-    plan.edits.push(Edit::new(charge, format!(r#"{charge}"mode": "shadow", "#)));
+    for (name, kind) in [("charge", "charge"), ("refund", "follow_up"), ("payment-status", "lookup")] {
+        let operation = format!(r#"{{"name": "{name}", "kind": "{kind}", "#);
+        plan.edits.push(Edit::new(operation.clone(), format!(r#"{operation}"mode": "shadow", "#)));
+    }
 }
 
 fn without_the_filter(plan: &mut Plan) {
@@ -55,6 +57,9 @@ fn requests() -> Vec<Request> {
         post().body("application/json", format!("\"{}\"", "x".repeat(300_000))),
         post(),
         charge(100).header("x-switchyard-anything", "1"),
+        follow_up("nobodys", "refund"),
+        follow_up("no~id~too~long", "refund").header("x-own", "1"),
+        shop(Request::get("/v1/payments/nobodys")),
     ]
 }
 
@@ -107,7 +112,7 @@ async fn counted(stack: &Stack) {
     assert_eq!(stat(stack, r"switchyard_shadow_refusals_total\.").await, 4);
     assert_eq!(stat(stack, r"switchyard_refusals_total\.").await, 0);
     let of_c = |outcome: &str| {
-        stat_of(stack, format!(r"requests_total\.processor=acquirer-c\.kind=charge\.outcome={outcome}"))
+        stat_of(stack, format!(r"requests_total\.processor=acquirer-c\.kind=charge\.outcome={outcome}$"))
     };
     assert_eq!((of_c("approved").await, of_c("failed").await), (7, 2), "learnt of the processor that really had it");
     eventually("the pin is stored", Duration::from_secs(5), async || {

@@ -14,7 +14,7 @@ pub enum Standing {
     /// Its breaker or the operator keeps it out.
     NotCandidate,
     /// A level of higher priority takes the payment.
-    AnotherLocality,
+    AnotherPriority,
     /// Slow start leaves it out: for this key, or else by chance, until its share has grown.
     SlowStart,
     /// It asked to be left alone for a while.
@@ -32,7 +32,7 @@ impl Standing {
     pub const ALL: [Self; 8] = [
         Self::Running,
         Self::NotCandidate,
-        Self::AnotherLocality,
+        Self::AnotherPriority,
         Self::SlowStart,
         Self::AskedToWait,
         Self::NoRoom,
@@ -45,7 +45,7 @@ impl Standing {
         match self {
             Self::Running => "running",
             Self::NotCandidate => "not_candidate",
-            Self::AnotherLocality => "another_locality",
+            Self::AnotherPriority => "another_priority",
             Self::SlowStart => "slow_start",
             Self::AskedToWait => "asked_to_wait",
             Self::NoRoom => "no_room",
@@ -102,7 +102,7 @@ impl Balancer {
         let slow_start = (self.settings.slow_start, pick.now);
         let warm = running::warm_for(&self.members, first, stats, slow_start, place.bytes());
         let roomy = self.roomy(place, warm, stats);
-        out.extend([(first, Standing::AnotherLocality), (warm, Standing::SlowStart), (roomy, Standing::NoRoom)]);
+        out.extend([(first, Standing::AnotherPriority), (warm, Standing::SlowStart), (roomy, Standing::NoRoom)]);
         roomy
     }
 
@@ -121,7 +121,7 @@ impl Balancer {
         };
         let warm: Candidates = self.members.iter().map(|m| m.id).filter(|id| near.contains(*id) && warm(*id)).collect();
         let heeded = self.heeded(near, stats, pick.now);
-        out.extend([(near, Standing::AnotherLocality), (heeded, Standing::AskedToWait), (warm, Standing::SlowStart)]);
+        out.extend([(near, Standing::AnotherPriority), (heeded, Standing::AskedToWait), (warm, Standing::SlowStart)]);
         if let Policy::LeastCost { margin_bp, min_volume, .. } = self.settings.policy {
             let rates = Rates::read(&self.members, heeded, stats, pick.scheme, pick.now);
             let field = least_cost::Field::of(&self.members, heeded, &rates, margin_bp, min_volume);

@@ -91,6 +91,8 @@ impl Exchange {
             (Some(id), Some(SameKey::Replays)) => router.try_admit(id, &about.traits, now),
             _ => None,
         };
+        let why = about.why.map(|_| format!("claimed before; to={holder}"));
+        let about = About { why, ..about };
         match again {
             Some(ticket) => self.send_charge(router, request, ticket, about, now),
             None => self.refuse(router, Reason::KeyUnresolved, None),

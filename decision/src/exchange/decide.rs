@@ -12,6 +12,7 @@ use crate::explain::Explanation;
 use crate::lookup::{Key, KeyBuilder};
 use crate::operation::Claims;
 use crate::payment::{self, Asked, Encoding, IdempotencyKey, Payment};
+use crate::processor::ProcessorId;
 use crate::reason::Reason;
 use crate::router::{Charge, Router, Ticket};
 use crate::rules;
@@ -70,6 +71,23 @@ struct Read<'a> {
     input: Option<&'a [u8]>,
 }
 
+impl Read<'_> {
+    fn charge(&self, source: Option<IpAddr>) -> Charge<'_> {
+        Charge {
+            pool: self.decision.pool,
+            key: self.affinity.as_ref(),
+            traits: Traits::of(&self.payment),
+            amount: Some(&self.payment.amount),
+            source,
+            input: self.input,
+        }
+    }
+
+    fn about(&self, why: Option<String>) -> About {
+        About { traits: Traits::of(&self.payment), asked: Asked::from(&self.payment), why }
+    }
+}
+
 /// Reads the body and chooses a processor; or says why there is none.
 pub(super) fn decide(
     router: &mut Router,
@@ -80,21 +98,34 @@ pub(super) fn decide(
 ) -> Result<Decided, Refused> {
     let Body::Whole(bytes) = body else { return Err(Reason::BodyTooLarge.into()) };
     let mut input = Vec::new();
-    let Read { payment, decision, affinity, input } = read(router.config(), head, bytes, source, &mut input, now)?;
-    let traits = Traits::of(&payment);
-    let charge =
-        Charge { pool: decision.pool, key: affinity.as_ref(), traits, amount: Some(&payment.amount), source, input };
+    let read = read(router.config(), head, bytes, source, &mut input, now)?;
+    let charge = read.charge(source);
     let explains = router.config().answer_headers == AnswerHeaders::Explain;
     let explanation = if explains { router.explain(&charge, now) } else { None };
     let ticket = router.route(&charge, now);
     let why = explanation.map(|explanation| {
         let to = ticket.as_ref().ok().map(Ticket::processor);
-        explanation.line(router.config(), rule_name(router.config(), &decision), to)
+        explanation.line(router.config(), rule_name(router.config(), &read.decision), to)
     });
     match ticket {
-        Ok(ticket) => Ok(Decided { ticket, about: About { traits, asked: Asked::from(&payment), why } }),
+        Ok(ticket) => Ok(Decided { ticket, about: read.about(why) }),
         Err(wait) => Err(Refused { reason: Reason::NoProcessor, wait: Some(wait), why }),
     }
+}
+
+/// Where a charge would go that is only watched.
+pub(super) fn would_go(
+    router: &mut Router,
+    head: &Head,
+    body: Body<'_>,
+    source: Option<IpAddr>,
+    now: Now,
+) -> Result<(ProcessorId, About), Reason> {
+    let Body::Whole(bytes) = body else { return Err(Reason::BodyTooLarge) };
+    let mut input = Vec::new();
+    let read = read(router.config(), head, bytes, source, &mut input, now)?;
+    let id = router.would_route(&read.charge(source), now).ok_or(Reason::NoProcessor)?;
+    Ok((id, read.about(None)))
 }
 
 /// Why a charge would go where it would go; see [`super::explain`].
@@ -106,18 +137,10 @@ pub(super) fn explain(
     now: Now,
 ) -> Result<(Option<String>, Option<usize>, Explanation), Reason> {
     let mut input = Vec::new();
-    let Read { payment, decision, affinity, input } = read(router.config(), head, bytes, source, &mut input, now)?;
-    let charge = Charge {
-        pool: decision.pool,
-        key: affinity.as_ref(),
-        traits: Traits::of(&payment),
-        amount: Some(&payment.amount),
-        source,
-        input,
-    };
-    let explanation = router.explain(&charge, now).ok_or(Reason::NoProcessor)?;
-    let rule = rule_name(router.config(), &decision).map(str::to_owned);
-    Ok((rule, decision.part, explanation))
+    let read = read(router.config(), head, bytes, source, &mut input, now)?;
+    let explanation = router.explain(&read.charge(source), now).ok_or(Reason::NoProcessor)?;
+    let rule = rule_name(router.config(), &read.decision).map(str::to_owned);
+    Ok((rule, read.decision.part, explanation))
 }
 
 fn rule_name<'a>(config: &'a Config, decision: &rules::Decision) -> Option<&'a str> {

@@ -52,7 +52,7 @@ pub fn explain(
     let config = router.config();
     let request = match find_operation(config, headers) {
         Found::None => return Explained::NoOperation,
-        Found::Malformed => return Explained::Refused { operation: None, reason: Reason::PaymentIdMalformed },
+        Found::Malformed(_) => return Explained::Refused { operation: None, reason: Reason::PaymentIdMalformed },
         Found::Operation(request) => request,
     };
     let operation = config.operation(request.operation).map(|o| o.name.clone()).unwrap_or_default();

@@ -191,11 +191,15 @@ impl Exchange {
                 self.state = State::Closed;
                 return Step::Pass(edits);
             }
-            Found::Malformed => return self.refuse(router, Reason::PaymentIdMalformed, None),
+            Found::Malformed(id) if is_shadowed(config, id) => {
+                self.state = State::Closed;
+                return Step::Pass(shadow::edits(config, headers));
+            }
+            Found::Malformed(_) => return self.refuse(router, Reason::PaymentIdMalformed, None),
             Found::Operation(request) => request,
         };
         let tenant = tenant(config, headers);
-        if config.operation(request.operation).is_some_and(|o| o.mode == Mode::Shadow) {
+        if is_shadowed(config, request.operation) {
             return self.shadow_headers(router, request, tenant, headers, ends, now);
         }
         let tenant = match tenant {
@@ -368,6 +372,10 @@ impl Exchange {
         self.state = state;
         Step::Pass(Vec::new())
     }
+}
+
+fn is_shadowed(config: &Config, id: OperationId) -> bool {
+    config.operation(id).is_some_and(|operation| operation.mode == Mode::Shadow)
 }
 
 /// What an answer that was not read to its end means.

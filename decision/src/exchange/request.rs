@@ -27,7 +27,8 @@ pub(super) struct Request {
 
 pub(super) enum Found {
     None,
-    Malformed,
+    /// The path of an operation, with something that is no payment's id.
+    Malformed(OperationId),
     Operation(Request),
 }
 
@@ -35,7 +36,7 @@ pub(super) fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
     let (Some(method), Some(target)) = (headers.one(b":method"), headers.one(b":path")) else {
         return Found::None;
     };
-    let mut malformed = false;
+    let mut malformed = None;
     let path = target.split(|b| *b == b'?').next().unwrap_or(target);
     for (i, operation) in config.operations.iter().enumerate() {
         if operation.method.as_bytes() != method {
@@ -44,7 +45,7 @@ pub(super) fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
         match operation.path.matches(path) {
             Match::No => {}
             // A later operation may mean this very path.
-            Match::Malformed => malformed = true,
+            Match::Malformed => malformed = malformed.or(Some(OperationId(i))),
             Match::Yes(parameter) => {
                 return Found::Operation(Request {
                     operation: OperationId(i),
@@ -58,7 +59,7 @@ pub(super) fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
             }
         }
     }
-    if malformed { Found::Malformed } else { Found::None }
+    malformed.map_or(Found::None, Found::Malformed)
 }
 
 pub(super) fn tenant(config: &Config, headers: Headers<'_>) -> Result<Tenant, Reason> {

@@ -6,13 +6,14 @@
 
 use super::answer::AnswerHead;
 use super::charge;
-use super::decide::{About, Decided, Head, decide, read_head};
+use super::decide::{About, Head, read_head, would_go};
 use super::request::Tenant;
 use super::{Body, Edit, Ends, Exchange, Headers, Request, ResponseHead, State, Step, pin};
+use crate::config::Config;
 use crate::fact::{Fact, Went};
 use crate::lookup::Question;
 use crate::operation::Kind;
-use crate::payment::{self, Outcome};
+use crate::payment::{self, Evidence, Outcome};
 use crate::processor::ProcessorId;
 use crate::reason::Reason;
 use crate::router::Router;
@@ -44,10 +45,7 @@ impl Exchange {
         ends: Ends,
         now: Now,
     ) -> Step {
-        // A client must not choose the way of what another operation enforces.
-        let route_header = router.config().route_header.as_bytes();
-        let own = headers.one(route_header).map(|_| Edit::Remove(route_header.to_vec()));
-        let edits: Vec<Edit> = own.into_iter().collect();
+        let edits = edits(router.config(), headers);
         if request.kind != Kind::Charge {
             self.state = State::Closed;
             return Step::Pass(edits);
@@ -72,13 +70,9 @@ impl Exchange {
         body: Body<'_>,
         now: Now,
     ) -> Step {
-        let (decided, about) = match decide(router, &head, body, self.source, now) {
-            Ok(Decided { ticket, about }) => {
-                let id = ticket.processor();
-                router.release(ticket, now);
-                (Ok(id), about)
-            }
-            Err(refused) => (Err(refused.reason), About::default()),
+        let (decided, about) = match would_go(router, &head, body, self.source, now) {
+            Ok((id, about)) => (Ok(id), about),
+            Err(reason) => (Err(reason), About::default()),
         };
         self.watch(decided, head.request.tenant, about, now);
         Step::Pass(edits)
@@ -126,6 +120,12 @@ impl Exchange {
     }
 }
 
+/// A client must not choose the way of what another operation enforces.
+pub(super) fn edits(config: &Config, headers: Headers<'_>) -> Vec<Edit> {
+    let route_header = config.route_header.as_bytes();
+    headers.one(route_header).map(|_| Edit::Remove(route_header.to_vec())).into_iter().collect()
+}
+
 impl Watched {
     /// The answer never came, or broke off.
     pub(super) fn over(self, router: &mut Router, outcome: Outcome, now: Now) {
@@ -134,6 +134,7 @@ impl Watched {
                 let said = said(&self, went);
                 tell(router, &self, said);
                 router.learn(went, self.about.traits, outcome, self.sent, now);
+                router.fact(Fact::Evidence(went, Evidence::Unknown));
             }
             None => tell(router, &self, Went::Unknown),
         }

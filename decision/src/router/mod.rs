@@ -105,6 +105,14 @@ impl Router {
         Err(self.wait_for_any(charge, now.mono))
     }
 
+    /// Where [`Self::route`] would send a charge now: turns are taken, and nothing is counted in or asked of a breaker.
+    pub fn would_route(&mut self, charge: &Charge<'_>, now: Now) -> Option<ProcessorId> {
+        self.breakers.refresh();
+        let (candidates, _) = self.candidates(charge, now.mono);
+        let pick = pick(charge, candidates, now.mono);
+        self.balancers.get_mut(charge.pool.0)?.pick(&pick, &self.stats, &mut self.rng)
+    }
+
     /// How [`Self::route`] would choose now, and why; nothing is changed.
     pub fn explain(&mut self, charge: &Charge<'_>, now: Now) -> Option<Explanation> {
         self.breakers.refresh();
@@ -302,8 +310,9 @@ impl Router {
         let members = self.config.pool(charge.pool).map(|p| p.members.as_slice()).unwrap_or_default();
         let (processors, breakers) = (&self.config.processors, &mut self.breakers);
         let waits = members.iter().filter_map(|m| {
-            let of = processors.get(m.id.index())?;
-            Some(breakers.standing(m.id, of, &charge.traits, Sender::Charge, now).0.wait())
+            let of = processors.get(m.id.index()).filter(|of| of.state != State::Drain)?;
+            let standing = breakers.standing(m.id, of, &charge.traits, Sender::Charge, now).0;
+            (standing != Standing::ForcedOpen).then(|| standing.wait())
         });
         waits.min().unwrap_or_default()
     }

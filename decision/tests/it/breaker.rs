@@ -191,7 +191,7 @@ struct Contended {
     inner: LocalMemory,
     rng: Rc<RefCell<Rng>>,
     /// Of a hundred writes so many lose.
-    lost_percent: u64,
+    lost_percent: Rc<Cell<u64>>,
     lost: Rc<Cell<u32>>,
 }
 
@@ -201,7 +201,7 @@ impl Memory for Contended {
     }
 
     fn swap(&mut self, name: &str, value: &[u8], version: u32) -> bool {
-        if version != 0 && self.rng.borrow_mut().below(100) < self.lost_percent {
+        if version != 0 && self.rng.borrow_mut().below(100) < self.lost_percent.get() {
             self.lost.set(self.lost.get() + 1);
             return false;
         }
@@ -228,7 +228,7 @@ impl Proxy {
         let memory = Contended {
             inner: LocalMemory::default(),
             rng: Rc::new(RefCell::new(Rng::new(rng.draw()))),
-            lost_percent,
+            lost_percent: Rc::new(Cell::new(lost_percent)),
             lost: Rc::default(),
         };
         let mut proxy = Self { config, memory, workers: Vec::new(), rng, now: at(1) };
@@ -352,6 +352,25 @@ fn a_probe_that_never_comes_back_has_failed() {
 }
 
 #[test]
+fn failures_of_issuers_count_in_their_part_first() {
+    let of = |scheme, issuer| Traits { scheme: Some(scheme), issuer: Some(issuer), issuer_country: None };
+    let mut proxy = Proxy::new(1, 0, |p| {
+        p.breaker = Settings { issuers: 3, ..Settings::consecutive(3, SECOND, SECOND) };
+        p.per = vec![Dimension::Scheme];
+    });
+    let mut told = Vec::new();
+    for worker in 0..3 {
+        told.extend(proxy.call(worker, &of(Scheme::Visa, 7), of_issuer(7)));
+    }
+    assert_eq!(told, [(Scope::Scheme(Scheme::Visa), Transition::Opened)], "one issuer is not the processor");
+    for (worker, issuer) in [(0, 8), (1, 9), (2, 8), (3, 9)] {
+        let scheme = if issuer == 8 { Scheme::Mastercard } else { Scheme::Amex };
+        told.extend(proxy.call(worker, &of(scheme, issuer), of_issuer(issuer)));
+    }
+    assert_eq!(told.last(), Some(&(Scope::Processor, Transition::Opened)), "three issuers are: {told:?}");
+}
+
+#[test]
 fn a_part_opens_alone_and_the_rest_goes_on() {
     let of = |scheme| Traits { scheme: Some(scheme), ..NO_TRAITS };
     let mut proxy = Proxy::new(1, 0, |p| {
@@ -434,7 +453,7 @@ proptest! {
             }
         }
         // However it stands, good answers bring it back within a few of the longest waits.
-        proxy.memory.lost_percent = 0;
+        proxy.memory.lost_percent.set(0);
         for _ in 0..40 {
             proxy.now = proxy.now.after(open);
             (0..4).for_each(|worker| drop(proxy.tick(worker)));

@@ -117,7 +117,20 @@ impl Drive {
     }
 
     pub(crate) fn response(&mut self, status: u16, spoke: Spoke, body: Option<&str>) -> Step {
-        let all = lines(&[("content-type", b"application/json")]);
+        self.response_with(&[], status, spoke, body)
+    }
+
+    /// The same with more headers.
+    pub(crate) fn response_with(
+        &mut self,
+        more: &[(&str, &[u8])],
+        status: u16,
+        spoke: Spoke,
+        body: Option<&str>,
+    ) -> Step {
+        let mut all: Vec<(&str, &[u8])> = vec![("content-type", b"application/json")];
+        all.extend_from_slice(more);
+        let all = lines(&all);
         let head = ResponseHead { status, spoke, headers: Headers::new(&all), cluster: None };
         let ends = if body.is_some() { Ends::Later } else { Ends::Here };
         let step = self.exchange.on_response_headers(&mut self.router, head, ends, self.now);

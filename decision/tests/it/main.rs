@@ -9,6 +9,7 @@ mod fixture;
 mod golden;
 mod laws;
 mod presets;
+mod routing;
 mod rules;
 mod schedules;
 mod sim;

@@ -72,7 +72,7 @@ fn made(bytes: &mut Bytes<'_>) -> Config {
     }
     json["default"] = pool(bytes);
     json["processors"] = processors.into();
-    json["answer_headers"] = json!(bytes.pick(&["show", "hide"]));
+    json["answer_headers"] = json!(bytes.pick(&["show", "hide", "explain"]));
     json["tenant"]["presence"] = json!(bytes.pick(&["optional", "required"]));
     json["limits"]["request_body_bytes"] = json!(1 + bytes.number() % (768 * 1024));
     json["limits"]["answer_body_bytes"] = json!(1 + bytes.number() % (512 * 1024));

@@ -105,7 +105,7 @@ proptest! {
                     prop_assert!(!member.value.is_nan(), "{:?}: {:?}", policy, member);
                 }
                 let Some(chosen) = weighed.iter().find(|w| Some(w.id) == picked) else { continue };
-                let far = matches!(chosen.standing, Standing::NotCandidate | Standing::AnotherLocality);
+                let far = matches!(chosen.standing, Standing::NotCandidate | Standing::AnotherPriority);
                 prop_assert!(!far, "{:?} picked {:?}", policy, chosen);
                 // What was said to be compared decided, where neither chance nor exploration has a say.
                 let running = || weighed.iter().filter(|w| w.standing == Standing::Running);
@@ -356,7 +356,7 @@ fn an_explanation_says_why_somebody_is_out() {
             (Standing::Running, measure, 0.0),
             (Standing::AskedToWait, measure, 0.0),
             (Standing::SlowStart, measure, 1.0),
-            (Standing::AnotherLocality, measure, 0.0),
+            (Standing::AnotherPriority, measure, 0.0),
         ]
     );
     assert_eq!(pool.pick(Pick::of(all(4), at(0))), Some(id(0)));

@@ -220,6 +220,7 @@ mod tests {
     fn who_fails_fast_draws_those_who_measure_latency_alone() {
         let avoided = |arm: Arm| Figures::of(&SHORT, &arm.play(SHORT, 3).unwrap()).avoided;
         assert!(avoided(Arm::TowerPeakEwma) < 0.0);
+        assert!(avoided(Arm::TowerPending) < 0.0);
         assert!(avoided(Arm::Ours) > 85.0);
     }
 }

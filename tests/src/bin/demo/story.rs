@@ -15,10 +15,10 @@ use super::shop::{ANY_CARD, RULED_CARD, Shop, spread};
 const WEIGHTS: [(Acquirer, u32); 3] = [(Acquirer::A, 3), (Acquirer::B, 2), (Acquirer::C, 1)];
 /// How far the share of a processor may be from its weight's: the workers count apart, and the first few are random.
 const SHARE_SLACK: f64 = 0.1;
-/// Charges in a row that must avoid a processor before we believe that its breaker is open on every worker.
+/// Charges in a row that must avoid a processor before we believe that its breaker is open.
 const AVOIDED_IN_A_ROW: u32 = 30;
-/// Charges that may reach a failing processor before that.
-const FAILURES_MAX: u64 = 40;
+/// Charges that may reach a failing processor: five in a row, one at a time, and a probe in each two seconds after.
+const FAILURES_MAX: u64 = 15;
 /// How long a processor that works again may stay avoided.
 const RECOVERY_MAX: Duration = Duration::from_secs(25);
 
