@@ -58,7 +58,7 @@ fn requests() -> Vec<Request> {
         post(),
         charge(100).header("x-switchyard-anything", "1"),
         follow_up("nobodys", "refund"),
-        follow_up("no~id~too~long", "refund").header("x-own", "1"),
+        follow_up(&"x".repeat(129), "refund"),
         shop(Request::get("/v1/payments/nobodys")),
     ]
 }

@@ -3,6 +3,7 @@
 mod balance;
 mod breaker;
 mod config;
+mod declines;
 mod documented;
 mod exchange;
 mod fixture;
