@@ -70,7 +70,7 @@ conformance *args: _envoy
     scripts/wasm.sh
     {{ quote(target / "debug/conformance") }} {{ args }}
 
-# Measure what the filter costs beside plain Envoy; `bench host`: what the test world costs (bench --help: how long, how often)
+# Measure what the filter costs beside plain Envoy; `bench host`: the test world; `bench decide`: a decision, native and wasm (--help: how long)
 bench *args: _envoy
     @scripts/bench.sh {{ args }}
 

@@ -14,9 +14,12 @@ if [ -d .tools/rust ]; then
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$PWD/.tools/rust/bin/wasm-ld
     export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -Clink-arg=-L/usr/lib/wasm32-wasi"
     std=(-Zbuild-std=std,panic_abort)
-    if [ "${1:-}" = test ]; then
-        # A test is a program, which a library is not: it begins in the C runtime, and carries its harness.
+    if [ "${1:-}" = test ] || [[ " $* " == *" --bin "* ]]; then
+        # A program, which a library is not, begins in the C runtime.
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS+=" -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o"
+    fi
+    if [ "${1:-}" = test ]; then
+        # A test carries its harness.
         std=(-Zbuild-std=std,panic_abort,test)
     fi
 fi

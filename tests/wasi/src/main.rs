@@ -1,10 +1,11 @@
 //! Runs a wasm32-wasip1 program: `wasi-runner PROGRAM [ARGUMENT...]`. Cargo's runner for the tests of `decision`.
 //!
-//! Why not a whole WASI: the tests are pure. A program that has arguments, an environment, a clock, randomness and two
-//! streams to write to has all it may want, and nothing else is there to be used by mistake: every other call of the
-//! host ends the run. `wasmtime` is in the tree already, under the tests' proxy.
+//! Why not a whole WASI: the tests are pure. A program that has arguments, an environment, a clock, randomness, one
+//! stream to read and two to write to has all it may want, and nothing else is there to be used by mistake: every other
+//! call of the host ends the run. `wasmtime` is in the tree already, under the tests' proxy.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,8 @@ const INVALID: i32 = 28;
 const WASI: &str = "wasi_snapshot_preview1";
 /// Lists of buffers in one write, at most.
 const BUFFERS_MAX: u32 = 1_024;
+/// Bytes of a buffer's place in a list: where it begins, and how long it is.
+const BUFFER_LEN: usize = 8;
 
 /// What the program is given, and what it leaves.
 struct Host {
@@ -103,6 +106,7 @@ fn link(linker: &mut Linker<Host>) -> Result<()> {
         Ok(SUCCESS)
     })?;
     linker.func_wrap(WASI, "random_get", random_get)?;
+    linker.func_wrap(WASI, "fd_read", fd_read)?;
     linker.func_wrap(WASI, "fd_write", fd_write)?;
     // No folder is open, so no file can be.
     linker.func_wrap(WASI, "fd_prestat_get", |_: Caller<'_, Host>, _: u32, _: u32| BAD_FILE)?;
@@ -164,6 +168,31 @@ fn random_get(mut caller: Caller<'_, Host>, at: u32, len: u32) -> Result<i32> {
     Ok(SUCCESS)
 }
 
+/// Reads from the runner's own standard input: as much as there is, into the first buffer of a list.
+fn fd_read(mut caller: Caller<'_, Host>, file: u32, list: u32, count: u32, read: u32) -> Result<i32> {
+    if file != 0 {
+        return Ok(BAD_FILE);
+    }
+    let memory = memory(&mut caller)?;
+    let mut done = 0;
+    if count > 0 {
+        let range = buffer(&caller, memory, offset(list)?)?;
+        let Some(into) = memory.data_mut(&mut caller).get_mut(range) else { return Ok(INVALID) };
+        done = std::io::stdin().read(into)?;
+    }
+    memory.write(&mut caller, offset(read)?, &u32::try_from(done)?.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Where the buffer lies that stands at a place of a list.
+fn buffer(caller: &Caller<'_, Host>, memory: Memory, place: usize) -> Result<Range<usize>> {
+    let mut pair = [0; BUFFER_LEN];
+    memory.read(caller, place, &mut pair)?;
+    let [a, b, c, d, e, f, g, h] = pair;
+    let (at, len) = (offset(u32::from_le_bytes([a, b, c, d]))?, offset(u32::from_le_bytes([e, f, g, h]))?);
+    Ok(at..at.saturating_add(len))
+}
+
 /// Writes a list of buffers to the runner's own standard output or error.
 fn fd_write(mut caller: Caller<'_, Host>, file: u32, list: u32, count: u32, written: u32) -> Result<i32> {
     if count > BUFFERS_MAX {
@@ -172,11 +201,8 @@ fn fd_write(mut caller: Caller<'_, Host>, file: u32, list: u32, count: u32, writ
     let memory = memory(&mut caller)?;
     let mut bytes = Vec::new();
     for n in 0..offset(count)? {
-        let mut pair = [0; 8];
-        memory.read(&caller, offset(list)? + n * pair.len(), &mut pair)?;
-        let [a, b, c, d, e, f, g, h] = pair;
-        let (at, len) = (offset(u32::from_le_bytes([a, b, c, d]))?, offset(u32::from_le_bytes([e, f, g, h]))?);
-        match memory.data(&caller).get(at..at.saturating_add(len)) {
+        let range = buffer(&caller, memory, offset(list)? + n * BUFFER_LEN)?;
+        match memory.data(&caller).get(range) {
             Some(part) => bytes.extend_from_slice(part),
             None => return Ok(INVALID),
         }
