@@ -74,6 +74,9 @@ enum Command {
     Check {
         #[command(flatten)]
         config: ConfigArgs,
+        /// What is odd is wrong: exit code 1 where there is a warning, as a build wants it.
+        #[arg(long)]
+        deny_warnings: bool,
     },
     /// Says why a request would go where it would go. Nothing is sent.
     #[command(after_help = EXPLAIN_EXAMPLES, after_long_help = [EXPLAIN_EXAMPLES, "\n\n", EXIT_CODES].concat())]
@@ -117,10 +120,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<String, Wrong> {
     match command {
-        Command::Check { config } => {
+        Command::Check { config, deny_warnings } => {
             let file = input::name(&config.config);
             let loaded = config::read(&config.config, config.filter.as_deref())?;
-            Ok(report::checked(&file, &loaded))
+            let text = report::checked(&file, &loaded);
+            if deny_warnings && !loaded.config.warnings.is_empty() {
+                return Err(Wrong::of(&file, format!("warnings are denied\n{}", text.trim_end())));
+            }
+            Ok(text)
         }
         Command::Explain { config, request, seed, json } => {
             if input::is_stdin(&config.config) && input::is_stdin(&request) {

@@ -121,6 +121,8 @@ fn every_form_of_a_configuration_is_read_and_says_where_it_is_wrong() {
         (format!("\u{feff}\r\n{ours}"), &[], 0, &["standard input: ok: "]),
         (shipped.replace('\n', "\r\n"), &[], 0, &["filter switchyard: ok: "]),
         (odd.to_string(), &[], 0, &["ok", "standard input: warning: rules[1]"]),
+        (odd.to_string(), &["--deny-warnings"], 1, &["warnings are denied", "standard input: warning: rules[1]"]),
+        (routing().to_string(), &["--deny-warnings"], 0, &["standard input: ok: "]),
         (document(odd).to_string(), &[], 0, &["ok", "standard input: warning: routing.rules[1]"]),
         (weightless().to_string(), &[], 1, &["standard input: processors[1].weight: 0 is not within 1 to 1000\n"]),
         (document(weightless()).to_string(), &[], 1, &["standard input: routing.processors[1].weight: 0 is not"]),
