@@ -130,10 +130,12 @@ pub struct Breakers {
 
 impl Breakers {
     /// The breakers of the configured processors, over the memory that the proxy's workers share.
-    pub fn new(processors: &[Processor], memory: Box<dyn Memory>, rng: &mut Rng) -> Self {
+    pub fn new(processors: &[Processor], mut memory: Box<dyn Memory>, rng: &mut Rng) -> Self {
+        let processors: Vec<_> = processors.iter().map(|p| Breaker::new(&p.name)).collect();
+        processors.iter().for_each(|breaker| breaker.prepare(memory.as_mut()));
         Self {
             memory,
-            processors: processors.iter().map(|p| Breaker::new(&p.name)).collect(),
+            processors,
             parts: BTreeMap::new(),
             worker: rng.draw(),
             probes: 0,
@@ -179,6 +181,24 @@ impl Breakers {
         strictest
     }
 
+    /// What the breaker of the whole lets through, as of the last look at it.
+    pub fn standing_of_whole(&self, id: ProcessorId, of: &Processor, now: Mono) -> Standing {
+        let breaker = self.processors.get(id.index());
+        breaker.map_or(Standing::ForcedOpen, |breaker| breaker.record().standing(&of.breaker, now))
+    }
+
+    /// Is every breaker of a payment closed, and has it been since before `sent`? Then its result is not a straggler's.
+    pub fn closed_before(&self, id: ProcessorId, of: &Processor, traits: &Traits, sent: Mono) -> bool {
+        let closed = |scope| {
+            let breaker = match scope {
+                Scope::Processor => self.processors.get(id.index()),
+                part => self.parts.get(&(id, part)),
+            };
+            breaker.is_none_or(|breaker| breaker.record().closed_since().is_some_and(|since| since <= sent))
+        };
+        scopes(of, traits, Sender::Charge).all(closed)
+    }
+
     /// Leave to send to a processor; none where a breaker keeps it out, or where others were faster to take a probe's
     /// place.
     pub fn acquire(
@@ -215,10 +235,17 @@ impl Breakers {
         for (scope, grant) in leave.0 {
             let Some(breaker) = breaker_of(&mut self.processors, &mut self.parts, id, of, scope) else { continue };
             breaker.look(self.memory.as_ref(), self.generation);
-            // What an issuer's trouble means for a part of the traffic is what the operator asks of that part: it counts
-            // there at once, and for the whole once several issuers fail.
-            let seen = if scope == Scope::Processor { seen } else { Seen { issuer: None, ..seen } };
             breaker.settle(self.memory.as_mut(), grant, seen, &of.breaker, now, rng);
+            collect(breaker, id, scope, &mut self.told);
+        }
+    }
+
+    /// Opens a breaker on the word of heartbeats.
+    pub fn trip(&mut self, id: ProcessorId, of: &Processor, leave: Leave, now: Mono, rng: &mut Rng) {
+        for (scope, grant) in leave.0 {
+            let Some(breaker) = breaker_of(&mut self.processors, &mut self.parts, id, of, scope) else { continue };
+            breaker.look(self.memory.as_ref(), self.generation);
+            breaker.settle_times(self.memory.as_mut(), grant, of.breaker.consecutive_failures, &of.breaker, now, rng);
             collect(breaker, id, scope, &mut self.told);
         }
     }
@@ -266,7 +293,11 @@ fn breaker_of<'a>(
     }
     if !parts.contains_key(&(id, scope)) {
         if parts.len() >= PARTS_MAX {
-            return None;
+            // Whoever makes up countries must not take the place of those that are there.
+            parts.retain(|_, breaker| !breaker.is_idle());
+            if parts.len() >= PARTS_MAX {
+                return None;
+            }
         }
         let name = match scope {
             Scope::Processor => of.name.clone(),

@@ -100,6 +100,11 @@ impl Outbox {
         self.entries.iter().any(|entry| of(&entry.question))
     }
 
+    /// Is there room for twice as many?
+    pub fn is_quiet(&self) -> bool {
+        self.entries.len() < ENTRIES_MAX / 2
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -116,6 +116,12 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     unsafe { taken(|data, size| proxy_get_property(path.as_ptr(), path.len(), data, size)) }
 }
 
+/// What the proxy calls this plugin, and its root.
+pub(crate) fn plugin() -> Vec<u8> {
+    let part = |name| property(&[name]).unwrap_or_default();
+    [part("plugin_name"), part("plugin_root_id")].join(&0)
+}
+
 /// Lets a held stream go on once this callback has returned.
 pub(crate) fn resume(phase: Phase) {
     // SAFETY: no pointers.

@@ -20,9 +20,8 @@ use crate::http::Http;
 use crate::metrics::{self, Metrics};
 
 thread_local! {
-    /// The worker of the last configuration of this VM: the next one goes on from what it learnt. One VM may run
-    /// several plugins, whose processors are told apart by their names.
-    static LAST: Cell<Weak<Worker>> = const { Cell::new(Weak::new()) };
+    /// The worker of each plugin's last configuration in this VM: the next one goes on from what it learnt.
+    static LAST: Cell<BTreeMap<Vec<u8>, Weak<Worker>>> = const { Cell::new(BTreeMap::new()) };
 }
 
 /// How often deferred writes are looked at.
@@ -40,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) answer_body_bytes: usize,
     /// Does any policy look at the caller's address?
     pub(crate) needs_source: bool,
+    /// Which plugin it is of: several may share the VM.
+    plugin: Vec<u8>,
     /// Has this VM served a stream? That of the proxy's main thread never does, and its calls go nowhere.
     served: Cell<bool>,
 }
@@ -64,18 +65,15 @@ impl Worker {
     }
 
     /// Takes over what the worker of an earlier configuration knows, and what it still owes the same cache-service.
-    fn go_on_from(&self, last: Option<&Self>) {
-        let Some(last) = last else { return };
-        let place = |worker: &Self| worker.cache_service.as_ref().map(|s| (s.cluster.clone(), s.authority.clone()));
-        let same = place(self) == place(last);
-        last.decide(|old| {
-            self.decide(|new| {
-                new.inherit(old);
-                if same {
-                    new.inherit_writes(old);
-                }
-            });
-        });
+    fn go_on_from(&self, last: &Self) {
+        last.decide(|old| self.decide(|new| new.inherit(old)));
+        self.take_writes_of(last);
+    }
+
+    fn take_writes_of(&self, last: &Self) {
+        if self.cache_service == last.cache_service {
+            last.decide(|old| self.decide(|new| new.inherit_writes(old)));
+        }
     }
 
     /// Has the worker's memory take an event. The closure calls neither the host nor this worker.
@@ -114,6 +112,34 @@ impl Worker {
     }
 }
 
+impl Drop for Worker {
+    /// Its last stream is over: what that still owed the cache-service is the business of the worker that came after.
+    fn drop(&mut self) {
+        if let Some(next) = LAST
+            .try_with(|last| {
+                let all = last.take();
+                let next = all.get(&self.plugin).and_then(Weak::upgrade);
+                last.set(all);
+                next
+            })
+            .ok()
+            .flatten()
+        {
+            next.take_writes_of(self);
+        }
+    }
+}
+
+/// Notes the worker of a plugin's configuration; the one before it.
+fn succeed(plugin: Vec<u8>, worker: Weak<Worker>) -> Weak<Worker> {
+    LAST.with(|last| {
+        let mut all = last.take();
+        let before = all.insert(plugin, worker);
+        last.set(all);
+        before.unwrap_or_default()
+    })
+}
+
 /// The answer to a question, as it stands in the host's call buffers.
 pub(crate) fn read_answer(question: &Question, body_size: usize) -> Answer {
     let headers = host::headers(Map::CallResponse);
@@ -136,11 +162,13 @@ impl Root {
         for _ in 0..ProcessorId::COUNT_MAX {
             let now = host::now();
             let Some(beat) = worker.decide(|router| router.take_heartbeat(now)) else { return };
-            let sent = worker.decide(|router| {
+            let place = worker.decide(|router| {
                 let of = router.config().processor(beat.processor())?;
-                let settings = of.heartbeat.as_ref()?;
-                let authority = of.authority.as_ref().unwrap_or(&of.cluster);
-                host::get(&of.cluster, authority, &settings.path, settings.timeout)
+                let settings = of.heartbeat.clone()?;
+                Some((of.cluster.clone(), of.authority.clone().unwrap_or_else(|| of.cluster.clone()), settings))
+            });
+            let sent = place.and_then(|(cluster, authority, settings)| {
+                host::get(&cluster, &authority, &settings.path, settings.timeout)
             });
             match sent {
                 Some(token) => drop(on_their_way.insert(token, beat)),
@@ -194,10 +222,15 @@ impl RootContext for Root {
                     request_body_bytes,
                     answer_body_bytes,
                     needs_source,
+                    plugin: host::plugin(),
                     served,
                 };
                 let worker = Rc::new(worker);
-                worker.go_on_from(LAST.replace(Rc::downgrade(&worker)).upgrade().as_deref());
+                if let Some(last) = succeed(worker.plugin.clone(), Rc::downgrade(&worker)).upgrade() {
+                    worker.go_on_from(&last);
+                }
+                self.deferred.clear();
+                self.heartbeats.clear();
                 self.worker = Some(worker);
                 host::tick_every(TICK);
                 true

@@ -21,6 +21,8 @@ pub struct Member {
     pub hash_key: Arc<str>,
     /// The lower, the sooner it is used: 0 is this zone or whatever the operator says is first.
     pub priority: u8,
+    /// Does the operator let it take new charges? The weight of one that may not is not missed.
+    pub in_use: bool,
     /// What it charges; none where nobody said.
     pub fees: Option<Arc<Fees>>,
 }
@@ -28,7 +30,15 @@ pub struct Member {
 impl Member {
     /// A member of a name, with everything else as if nothing was said.
     pub fn new(id: ProcessorId, name: &str, weight: u32) -> Self {
-        Self { id, weight, seed: xxh64(name.as_bytes(), 0), hash_key: name.into(), priority: 0, fees: None }
+        Self {
+            id,
+            weight,
+            seed: xxh64(name.as_bytes(), 0),
+            hash_key: name.into(),
+            priority: 0,
+            in_use: true,
+            fees: None,
+        }
     }
 }
 

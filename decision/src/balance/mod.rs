@@ -55,8 +55,8 @@ use round_robin::RoundRobin;
 use running::Levels;
 use smooth_wrr::SmoothWrr;
 
-/// What a payment is picked for by.
-#[derive(Clone, Copy, Debug)]
+/// What a payment is picked for by. What is hashed may be a credential: it is never printed.
+#[derive(Clone, Copy)]
 pub struct Pick<'a> {
     /// Those that may be picked.
     pub candidates: Candidates,

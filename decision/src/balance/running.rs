@@ -35,7 +35,7 @@ impl Levels {
     pub(super) fn new(members: &[Member]) -> Self {
         let mut levels: Vec<Level> = Vec::new();
         for member in members {
-            let weight = u64::from(member.weight);
+            let weight = if member.in_use { u64::from(member.weight) } else { 0 };
             match levels.iter_mut().find(|level| level.priority == member.priority) {
                 Some(level) => {
                     level.members.insert(member.id);
@@ -103,7 +103,7 @@ pub(super) fn weight_of(members: &[Member], set: Candidates) -> u64 {
 /// Have the candidates so little weight among the members, below `percent`, that they could not bear all payments?
 /// What to do then is not for a balancer to say. `percent` 0: never.
 pub fn panics(members: &[Member], candidates: Candidates, percent: u32) -> bool {
-    let all = members.iter().fold(0_u64, |sum, m| sum.saturating_add(u64::from(m.weight)));
+    let all = members.iter().filter(|m| m.in_use).fold(0_u64, |sum, m| sum.saturating_add(u64::from(m.weight)));
     weight_of(members, candidates).saturating_mul(100) < all.saturating_mul(u64::from(percent))
 }
 

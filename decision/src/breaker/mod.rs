@@ -114,6 +114,8 @@ pub enum Verdict {
 pub struct Seen {
     /// What it says.
     pub verdict: Verdict,
+    /// What it says where it was a probe.
+    pub as_probe: Verdict,
     /// From when it was sent; none: it never was.
     pub took: Option<Duration>,
     /// A hash of the card's issuer, where it is known.
@@ -122,7 +124,7 @@ pub struct Seen {
 
 impl From<Verdict> for Seen {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, took: None, issuer: None }
+        Self { verdict, as_probe: verdict, took: None, issuer: None }
     }
 }
 

@@ -75,7 +75,8 @@ impl Record {
             State::Open { until, .. } if now >= *until => Standing::Probing,
             State::Open { until, .. } => Standing::Open(until.since(now)),
             State::HalfOpen { passed, out, .. } => {
-                if issued(*passed, out) < settings.probes.min(PROBES) {
+                // With none out another may always go, also where a new configuration asks for fewer than have passed.
+                if out.is_empty() || issued(*passed, out) < settings.probes.min(PROBES) {
                     Standing::Probing
                 } else {
                     Standing::AwaitingProbe
@@ -133,7 +134,7 @@ impl Record {
                 if out.len() == before {
                     return None;
                 }
-                match seen.verdict {
+                match probed(seen, settings) {
                     Verdict::Bad => {
                         let trips = trips.saturating_add(1);
                         Some(self.open(trips, settings, now, rng))
@@ -163,9 +164,13 @@ impl Record {
         }
     }
 
-    /// A probe that never came back has failed.
+    /// A probe that never came back has failed, and no opening is longer than the configuration now says.
     pub fn expire(&mut self, settings: &Settings, now: Mono, rng: &mut Rng) -> Option<Transition> {
-        match &self.state {
+        match &mut self.state {
+            State::Open { until, .. } => {
+                *until = (*until).min(now.after(settings.open_max));
+                None
+            }
             State::HalfOpen { trips, out, .. } if out.iter().any(|permit| now >= permit.until) => {
                 let trips = trips.saturating_add(1);
                 Some(self.open(trips, settings, now, rng))
@@ -246,6 +251,14 @@ impl Record {
         Grant { epoch: self.epoch, role }
     }
 
+    /// Since when it is closed; none while it is not.
+    pub(crate) fn closed_since(&self) -> Option<Mono> {
+        match self.state {
+            State::Closed { since, .. } => Some(since),
+            State::Open { .. } | State::HalfOpen { .. } => None,
+        }
+    }
+
     /// Closed and without a failure in a row: a good result changes nothing but the window.
     pub(super) fn is_quiet(&self) -> bool {
         matches!(self.state, State::Closed { failures: 0, .. })
@@ -263,6 +276,15 @@ impl Record {
 
 /// How long an issuer's failure is remembered where the window counts calls: the default window of time.
 const ISSUERS_SPAN: Duration = Duration::from_secs(10);
+
+/// What a probe's result says: what could open a breaker keeps it open.
+fn probed(seen: Seen, settings: &Settings) -> Verdict {
+    match seen.as_probe {
+        Verdict::Issuer if seen.issuer.is_none() => Verdict::Bad,
+        Verdict::Good | Verdict::Neutral if is_slow(seen, settings) => Verdict::Bad,
+        verdict => verdict,
+    }
+}
 
 fn issued(passed: u32, out: &[Permit]) -> u32 {
     passed.saturating_add(u32::try_from(out.len()).unwrap_or(u32::MAX))

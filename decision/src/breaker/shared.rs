@@ -115,12 +115,45 @@ impl Breaker {
         }
     }
 
+    /// Counts so many bad results at once.
+    pub(crate) fn settle_times(
+        &mut self,
+        memory: &mut dyn Memory,
+        grant: Grant,
+        times: u32,
+        settings: &Settings,
+        now: Mono,
+        rng: &mut Rng,
+    ) {
+        self.write(memory, settings, now, rng, |record, rng| {
+            ((), record.settle(&grant, Verdict::Bad.into(), times, settings, now, rng))
+        });
+    }
+
     /// Writes what is noted, and ends probes that never came back.
     pub(crate) fn tick(&mut self, memory: &mut dyn Memory, settings: &Settings, now: Mono, rng: &mut Rng) {
-        let expires = self.record.clone().expire(settings, now, rng).is_some();
-        if !self.noted.is_empty() || expires {
+        let mut copy = self.record.clone();
+        copy.expire(settings, now, rng);
+        if !self.noted.is_empty() || copy != self.record {
             self.write(memory, settings, now, rng, |record, rng| ((), record.expire(settings, now, rng)));
         }
+    }
+
+    /// Makes sure that there is a record: from then on every write asks for its version.
+    pub(crate) fn prepare(&self, memory: &mut dyn Memory) {
+        if memory.read(&self.name).is_none() {
+            memory.swap(&self.name, &Record::default().encode(), 0);
+        }
+    }
+
+    /// Is there nothing that others or a later look would miss?
+    pub(crate) fn is_idle(&self) -> bool {
+        self.record.is_quiet() && self.noted.is_empty() && self.told.is_empty()
+    }
+
+    /// The copy, as of the last look.
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
     }
 
     /// What this worker changed since it was last asked.
@@ -139,6 +172,11 @@ impl Breaker {
     ) -> Option<T> {
         for _ in 0..TRIES {
             let (was, version) = self.read(memory);
+            if version == 0 {
+                // A write that replaces nothing asks for no version: the first one changes nothing either.
+                memory.swap(&self.name, &was.encode(), 0);
+                continue;
+            }
             let (mut next, mut told) = (was.clone(), Vec::new());
             for Noted { grant, seen, at, times } in &self.noted {
                 // What went well before others failed does not end their row.

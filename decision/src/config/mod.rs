@@ -321,9 +321,11 @@ impl Config {
         self.processors.iter().position(|p| p.name == name).and_then(ProcessorId::new)
     }
 
-    /// The processor behind a cluster of the proxy; the first of several.
+    /// The processor behind a cluster of the proxy; none where several are: nobody can tell which it was.
     pub fn processor_of_cluster(&self, cluster: &[u8]) -> Option<ProcessorId> {
-        self.processors.iter().position(|p| p.cluster.as_bytes() == cluster).and_then(ProcessorId::new)
+        let mut behind = self.processors.iter().zip(0_usize..).filter(|(p, _)| p.cluster.as_bytes() == cluster);
+        let (_, at) = behind.next()?;
+        if behind.next().is_some() { None } else { ProcessorId::new(at) }
     }
 
     /// An operation.

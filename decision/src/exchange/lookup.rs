@@ -212,7 +212,7 @@ impl Exchange {
     fn refuse_lookup(&mut self, router: &mut Router, reason: Reason, wait: Option<Duration>) -> Step {
         let mut step = self.refuse(router, reason, wait);
         if let Step::Reply(reply) = &mut step
-            && router.config().answer_headers == AnswerHeaders::Show
+            && router.config().answer_headers != AnswerHeaders::Hide
         {
             reply.headers.push((X_CACHE.to_owned(), b"miss".to_vec()));
         }
@@ -323,7 +323,7 @@ fn hit(config: &Config, value: Value) -> LocalReply {
     if !value.content_type.is_empty() {
         headers.push(("content-type".to_owned(), value.content_type));
     }
-    if config.answer_headers == AnswerHeaders::Show {
+    if config.answer_headers != AnswerHeaders::Hide {
         headers.push((X_CACHE.to_owned(), b"hit".to_vec()));
         headers.push((ATTEMPTS.to_owned(), b"0".to_vec()));
         if let Some(name) = value.processor {

@@ -155,7 +155,7 @@ fn learn(router: &mut Router, watched: Watched, body: Option<&[u8]>, now: Now) {
     if let Some(payment) = reading.payment_id
         && router.config().needs_records().is_some()
     {
-        router.defer(Question::StorePin { key: pin::key(&watched.tenant, &payment), processor: name }, now);
+        router.defer_if_quiet(Question::StorePin { key: pin::key(&watched.tenant, &payment), processor: name }, now);
     }
 }
 

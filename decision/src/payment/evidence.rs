@@ -52,7 +52,10 @@ impl Evidence {
         match (spoke, outcome) {
             (Spoke::Proxy(reply), _) => reply.evidence(),
             (_, Outcome::Approved | Outcome::Pending | Outcome::ActionRequired | Outcome::Answered) => Self::Processed,
-            (_, Outcome::TimedOut | Outcome::Unread | Outcome::Abandoned | Outcome::InFlight) => Self::Unknown,
+            // What is unclear may be a code that says "the original may be approved": no rule's word undoes that.
+            (_, Outcome::TimedOut | Outcome::Unread | Outcome::Abandoned | Outcome::InFlight | Outcome::Unclear) => {
+                Self::Unknown
+            }
             (
                 _,
                 Outcome::DeclinedSoft
@@ -62,8 +65,7 @@ impl Evidence {
                 | Outcome::RateLimited
                 | Outcome::Failed
                 | Outcome::IssuerFailed
-                | Outcome::Unsent
-                | Outcome::Unclear,
+                | Outcome::Unsent,
             ) => said.unwrap_or(match (outcome, status) {
                 (Outcome::DeclinedSoft | Outcome::DeclinedHard, _) => Self::Processed,
                 // A code inside a good answer: the processor decided.
@@ -106,6 +108,7 @@ mod tests {
             (200, Failed, None, Unknown),
             (200, IssuerFailed, None, Unknown),
             (200, Unclear, None, Unknown),
+            (422, Unclear, not, Unknown),
             (200, Unread, not, Unknown),
             (0, TimedOut, not, Unknown),
             (0, Abandoned, None, Unknown),

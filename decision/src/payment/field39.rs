@@ -151,6 +151,11 @@ pub fn read(scheme: Option<Scheme>, code: Code, advice: Option<Code>, purpose: P
     }
 }
 
+/// Has any scheme such a code?
+pub fn is_known(code: Code) -> bool {
+    TABLE.iter().any(|(_, codes, _)| holds(codes, code))
+}
+
 /// The meaning of a code by itself. Where the scheme is not known and the meanings lead to different outcomes, the code
 /// is ambiguous.
 fn plain(scheme: Option<Scheme>, code: Code) -> Class {

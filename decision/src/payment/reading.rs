@@ -147,6 +147,11 @@ impl View<'_> {
             // A word that nobody explained is no word, whatever stands beside it.
             Some(None) => Outcome::Unclear,
             None => match self.coded() {
+                // The issuer said yes, and HTTP says that it came to nothing.
+                Some(Outcome::Approved | Outcome::Pending) if !(200..300).contains(&http) => match http {
+                    402 => Outcome::DeclinedSoft,
+                    _ => Outcome::Unclear,
+                },
                 Some(outcome) => outcome,
                 // A 402 that says no more is a decline told by HTTP alone.
                 None if http == 402 => Outcome::DeclinedSoft,
@@ -161,7 +166,8 @@ impl View<'_> {
     fn refined(&self, meaning: Meaning) -> Outcome {
         let coded = self.coded();
         match (meaning, coded) {
-            (Meaning::Is(Outcome::Approved), Some(code)) if denies(code) => Outcome::Unclear,
+            // A code that no table explains contradicts nobody: it may be a text such as "OK".
+            (Meaning::Is(Outcome::Approved), Some(code)) if denies(code) && self.explains_code() => Outcome::Unclear,
             (Meaning::Is(outcome), _) => outcome,
             (Meaning::Declined, None) => Outcome::DeclinedSoft,
             // The issuer said yes and the processor's own checks said no.
@@ -182,11 +188,22 @@ impl View<'_> {
         self.networked()
     }
 
+    /// Does a table say what the code means, rather than "any other code is a decline"?
+    fn explains_code(&self) -> bool {
+        let profile = self.profile;
+        let own = || self.at(&profile.code).and_then(|code| profile.codes.of(&code));
+        own().is_some() || self.network_code().is_some_and(field39::is_known)
+    }
+
+    fn network_code(&self) -> Option<field39::Code> {
+        field39::Code::parse(&self.at(&self.profile.network_code)?)
+    }
+
     fn networked(&self) -> Option<Outcome> {
         if self.profile.network_codes == NetworkCodes::Own {
             return None;
         }
-        let code = field39::Code::parse(&self.at(&self.profile.network_code)?)?;
+        let code = self.network_code()?;
         let advice = self.at(&self.profile.advice_code).and_then(|advice| field39::Code::parse(&advice));
         let purpose = match self.asked.amount {
             Some(Amount { minor: 0, .. }) => Purpose::Verification,
@@ -322,6 +339,10 @@ mod tests {
             (201, Some(r#"{"status":"succeeded","code":96}"#), Failed),
             (202, Some(r#"{"status":"pending","network_code":"05"}"#), Pending),
             (200, Some(r#"{"network_code":"00"}"#), Approved),
+            (402, Some(r#"{"network_code":"00"}"#), DeclinedSoft),
+            (302, Some(r#"{"network_code":"00"}"#), Unclear),
+            (201, Some(r#"{"status":"succeeded","network_code":"OK"}"#), Approved),
+            (201, Some(r#"{"status":"succeeded","network_code":"NO CVV"}"#), Approved),
             (200, Some(r#"{"network_code":"51"}"#), DeclinedSoft),
             (200, Some(r#"{"status":"weird"}"#), Unclear),
             (200, Some(r#"{"status":"weird","network_code":"00"}"#), Unclear),

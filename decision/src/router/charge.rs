@@ -10,8 +10,8 @@ use crate::payment::{Amount, Outcome, Scheme};
 use crate::processor::ProcessorId;
 use crate::time::{Mono, Now};
 
-/// A charge, as far as the choice of its processor needs it.
-#[derive(Clone, Copy, Debug)]
+/// A charge, as far as the choice of its processor needs it. What is hashed may be a credential: it is never printed.
+#[derive(Clone, Copy)]
 pub struct Charge<'a> {
     /// The processors that may take it.
     pub pool: PoolId,

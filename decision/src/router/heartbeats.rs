@@ -53,14 +53,20 @@ impl Router {
     /// Counts the answer to a heartbeat; none: there was none.
     pub fn settle_heartbeat(&mut self, beat: Heartbeat, status: Option<u16>, now: Now) {
         let Heartbeat { processor, leave, sent } = beat;
-        let (verdict, result) = match (heartbeat::is_good(status), leave.is_probe()) {
-            (true, true) => (Verdict::Good, Beat::Good),
-            // A health page that answers does not say that charges work.
-            (true, false) => (Verdict::Neutral, Beat::Good),
-            (false, _) => (Verdict::Bad, Beat::Bad),
-        };
-        let took = if verdict == Verdict::Neutral { None } else { Some(now.mono.since(sent)) };
-        self.settle_leave(processor, leave, Seen { verdict, took, issuer: None }, now.mono);
-        self.fact(Fact::Heartbeat(processor, result));
+        let good = heartbeat::is_good(status);
+        self.fact(Fact::Heartbeat(processor, if good { Beat::Good } else { Beat::Bad }));
+        let Some(of) = self.config.processors.get(processor.index()) else { return };
+        let row = heartbeat::count(self.breakers.memory(), &of.name, good);
+        if leave.is_probe() {
+            let verdict = if good { Verdict::Good } else { Verdict::Bad };
+            let seen = Seen { took: Some(now.mono.since(sent)), ..verdict.into() };
+            return self.settle_leave(processor, leave, seen, now.mono);
+        }
+        if row < of.breaker.consecutive_failures {
+            return self.settle_leave(processor, leave, Verdict::Neutral.into(), now.mono);
+        }
+        self.breakers.refresh();
+        self.breakers.trip(processor, of, leave, now.mono, &mut self.rng);
+        self.tell_breakers();
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::balance::{Balancer, Pick, panics};
 use crate::breaker::{LocalMemory, Memory, Seen, Standing, Verdict};
-use crate::breakers::{Breakers, Leave, Scope, Sender, Traits};
+use crate::breakers::{Breakers, Leave, Sender, Traits};
 use crate::config::{Config, State};
 use crate::explain::{Considered, Explanation};
 use crate::fact::Fact;
@@ -183,7 +183,6 @@ impl Router {
     pub fn settle(&mut self, ticket: Ticket, told: impl Into<Told>, now: Now) {
         let (Ticket { processor, kind, .. }, told) = (&ticket, told.into());
         let (processor, kind, outcome) = (*processor, *kind, told.outcome);
-        let verdict = if ticket.is_probe() { outcome.blame_of_probe() } else { outcome.blame() };
         let took = ticket.sent.map(|sent| now.mono.since(sent));
         if let Some(stats) = self.stats.get_mut(processor.index()) {
             match kind {
@@ -203,16 +202,20 @@ impl Router {
                 Kind::FollowUp | Kind::Lookup => stats.left(),
             }
         }
-        let seen = Seen { verdict, took, issuer: ticket.traits.issuer };
+        let (verdict, as_probe) = (outcome.blame(), outcome.blame_of_probe());
+        let seen = Seen { verdict, as_probe, took, issuer: ticket.traits.issuer };
         self.settle_leave(processor, ticket.leave, seen, now.mono);
         self.fact(Fact::Settled { processor, kind, outcome });
     }
 
     /// Learns from an answer to a charge that somebody else sent to a processor at `sent`.
     pub fn learn(&mut self, id: ProcessorId, traits: Traits, told: impl Into<Told>, sent: Mono, now: Now) {
-        let ticket = match self.try_admit(id, &traits, now) {
-            Some(ticket) => Some(ticket),
-            None => self.count_in(id, Kind::Charge, Leave::uncounted(), traits, now),
+        self.standing(id, &traits, now.mono);
+        let of = self.config.processors.get(id.index());
+        let ticket = match of.is_some_and(|of| self.breakers.closed_before(id, of, &traits, sent)) {
+            true => self.try_admit(id, &traits, now),
+            // A straggler, or one that no breaker let through: statistics learn of it, breakers do not.
+            false => self.count_in(id, Kind::Charge, Leave::uncounted(), traits, now),
         };
         if let Some(ticket) = ticket {
             self.settle(Ticket { sent: Some(sent), ..ticket }, told, now);
@@ -285,15 +288,15 @@ impl Router {
             if of.state == State::Drain {
                 continue;
             }
-            let (standing, scope) = self.breakers.standing(member.id, of, &charge.traits, Sender::Charge, now);
-            match standing {
+            let (standing, _) = self.breakers.standing(member.id, of, &charge.traits, Sender::Charge, now);
+            match self.breakers.standing_of_whole(member.id, of, now) {
                 Standing::Closed if self.kept_out.contains(member.id) => {
                     self.kept_out.remove(member.id);
                     if let Some(stats) = self.stats.get_mut(member.id.index()) {
                         stats.begin_slow_start(now);
                     }
                 }
-                Standing::Open(_) if scope == Scope::Processor => self.kept_out.insert(member.id),
+                Standing::Open(_) => self.kept_out.insert(member.id),
                 _ => {}
             }
             if standing.admits() {

@@ -33,6 +33,15 @@ impl Router {
         }
     }
 
+    /// Takes a write that matters less than those that were promised: only while there is much room.
+    pub fn defer_if_quiet(&mut self, question: Question, now: Now) {
+        if self.outbox.is_quiet() {
+            self.defer(question, now);
+        } else {
+            self.fact(Fact::Write(WriteResult::Lost));
+        }
+    }
+
     /// Is an invalidation of this entity still to be written? Then the cache-service may hold what it was.
     pub fn invalidates(&self, entity: &Key) -> bool {
         self.outbox.invalidates(entity)

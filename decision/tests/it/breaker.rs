@@ -42,11 +42,11 @@ fn opens_after(settings: &Settings, seen: impl IntoIterator<Item = Seen>) -> Opt
 }
 
 fn slow(verdict: Verdict) -> Seen {
-    Seen { verdict, took: Some(SECOND * 6), issuer: None }
+    Seen { took: Some(SECOND * 6), ..verdict.into() }
 }
 
 fn of_issuer(issuer: u32) -> Seen {
-    Seen { verdict: Verdict::Issuer, took: None, issuer: Some(issuer) }
+    Seen { issuer: Some(issuer), ..Verdict::Issuer.into() }
 }
 
 #[test]
@@ -352,22 +352,93 @@ fn a_probe_that_never_comes_back_has_failed() {
 }
 
 #[test]
-fn failures_of_issuers_count_in_their_part_first() {
+fn failures_of_several_issuers_open_their_part_while_the_rest_goes_on() {
     let of = |scheme, issuer| Traits { scheme: Some(scheme), issuer: Some(issuer), issuer_country: None };
     let mut proxy = Proxy::new(1, 0, |p| {
         p.breaker = Settings { issuers: 3, ..Settings::consecutive(3, SECOND, SECOND) };
         p.per = vec![Dimension::Scheme];
     });
     let mut told = Vec::new();
-    for worker in 0..3 {
-        told.extend(proxy.call(worker, &of(Scheme::Visa, 7), of_issuer(7)));
+    for n in 0..20 {
+        told.extend(proxy.call(n % 4, &of(Scheme::Visa, 7), of_issuer(7)));
     }
-    assert_eq!(told, [(Scope::Scheme(Scheme::Visa), Transition::Opened)], "one issuer is not the processor");
-    for (worker, issuer) in [(0, 8), (1, 9), (2, 8), (3, 9)] {
-        let scheme = if issuer == 8 { Scheme::Mastercard } else { Scheme::Amex };
-        told.extend(proxy.call(worker, &of(scheme, issuer), of_issuer(issuer)));
+    assert_eq!(told, [], "one issuer is neither the processor nor the scheme");
+    for (n, issuer) in [(0, 7), (1, 8), (2, 9), (3, 7), (0, 8), (1, 9)] {
+        if proxy.standing(n, &of(Scheme::Visa, issuer)).0.admits() {
+            told.extend(proxy.call(n, &of(Scheme::Visa, issuer), of_issuer(issuer)));
+        }
+        told.extend(proxy.call(n, &of(Scheme::Mastercard, 5), Verdict::Good.into()));
     }
-    assert_eq!(told.last(), Some(&(Scope::Processor, Transition::Opened)), "three issuers are: {told:?}");
+    assert_eq!(told, [(Scope::Scheme(Scheme::Visa), Transition::Opened)]);
+}
+
+/// What could have opened it keeps it open.
+#[test]
+fn a_slow_probe_or_an_unknown_issuers_failure_opens_again() {
+    let slow_calls = Settings { slow_call: SECOND * 5, slow_percent: Some(40), ..settings() };
+    for (settings, seen, opens) in [
+        (slow_calls.clone(), slow(Verdict::Good), true),
+        (slow_calls, slow(Verdict::Neutral), true),
+        (settings(), slow(Verdict::Good), false),
+        (settings(), Verdict::Issuer.into(), true),
+        (settings(), of_issuer(3), false),
+    ] {
+        let (mut record, mut rng) = (Record::default(), Rng::new(1));
+        for _ in 0..3 {
+            let (grant, _) = record.acquire(1, &settings, at(1)).unwrap();
+            record.settle(&grant, Verdict::Bad.into(), 1, &settings, at(1), &mut rng);
+        }
+        let (grant, _) = record.acquire(2, &settings, at(2_000)).expect("the wait is over");
+        let told = record.settle(&grant, seen, 1, &settings, at(2_000), &mut rng);
+        assert_eq!(told == Some(Transition::Opened), opens, "{seen:?}");
+    }
+}
+
+/// A half-open breaker, a window and an opening that were made under another configuration.
+#[test]
+fn another_configuration_neither_freezes_a_breaker_nor_a_window() {
+    let three = Settings { probes: 3, ..settings() };
+    for results in [vec![Verdict::Good], vec![Verdict::Good, Verdict::Good], vec![Verdict::Good, Verdict::Neutral]] {
+        let (mut record, mut rng) = (Record::default(), Rng::new(1));
+        for _ in 0..3 {
+            let (grant, _) = record.acquire(1, &three, at(1)).unwrap();
+            record.settle(&grant, Verdict::Bad.into(), 1, &three, at(1), &mut rng);
+        }
+        for (permit, verdict) in (2_u64..).zip(results) {
+            let (grant, _) = record.acquire(permit, &three, at(2_000)).unwrap();
+            record.settle(&grant, verdict.into(), 1, &three, at(2_000), &mut rng);
+        }
+        let one = Settings { probes: 1, ..settings() };
+        let (grant, _) = record.acquire(9, &one, at(2_001)).expect("one may always go where none is out");
+        assert_eq!(record.settle(&grant, Verdict::Good.into(), 1, &one, at(2_001), &mut rng), Some(Transition::Closed));
+    }
+
+    let share =
+        |span| Settings { consecutive_failures: 1_000, calls_min: 10, failure_percent: Some(50), span, ..settings() };
+    let (mut record, mut rng) = (Record::default(), Rng::new(1));
+    let hours = 240 * 3_600_000;
+    let mut play = |record: &mut Record, settings: &Settings, millis: u64, verdict: Verdict| {
+        let (grant, _) = record.acquire(1, settings, at(hours + millis)).unwrap();
+        record.settle(&grant, verdict.into(), 1, settings, at(hours + millis), &mut rng)
+    };
+    let (short, long) = (share(Span::Time(SECOND * 10)), share(Span::Time(SECOND * 60)));
+    (0..9).for_each(|n| assert_eq!(play(&mut record, &short, n, Verdict::Bad), None));
+    assert_eq!(
+        play(&mut record, &long, 100, Verdict::Bad),
+        None,
+        "what the old window held says nothing in the new one"
+    );
+    let opened = (0..9).filter(|n| play(&mut record, &long, 200 + n, Verdict::Bad).is_some()).count();
+    assert_eq!(opened, 1, "and the new one counts");
+
+    let long = Settings { open: SECOND * 3_600, open_max: SECOND * 3_600, ..settings() };
+    let (mut record, mut rng) = (Record::default(), Rng::new(1));
+    for _ in 0..3 {
+        let (grant, _) = record.acquire(1, &long, at(1)).unwrap();
+        record.settle(&grant, Verdict::Bad.into(), 1, &long, at(1), &mut rng);
+    }
+    record.expire(&settings(), at(2), &mut rng);
+    assert!(record.standing(&settings(), at(2)).wait() <= SECOND * 8, "no opening is longer than the new bound");
 }
 
 #[test]
@@ -502,6 +573,6 @@ fn the_memory_is_bounded() {
         }
     }
     let sizes = sizes.1.borrow();
-    assert!(sizes.len() <= 26 * 26 + 2, "{} names", sizes.len());
+    assert!(sizes.len() <= 26 * 26 + config.processors.len() + 1, "{} names", sizes.len());
     assert!(sizes.values().all(|bytes| *bytes < 600), "{:?}", sizes.values().max());
 }

@@ -224,3 +224,39 @@ fn errors_of_breakers_and_heartbeats_say_where() {
         assert!(error.starts_with(want), "{error} is not {want}");
     }
 }
+
+/// Bad heartbeats open a breaker in a row of their own, which a good one ends.
+#[test]
+fn heartbeats_open_a_breaker_in_a_row_and_not_over_a_night() {
+    let beats = [(0, "heartbeat", json!({"path": "/health", "interval_ms": 1_000, "timeout_ms": 500}))];
+    let mut drive = Drive::of(with(pool("random"), &beats));
+    let beat = |drive: &mut Drive, status: Option<u16>| {
+        drive.now = at(drive.now.mono.0 / 1_000 + 1_000);
+        let beat = drive.router.take_heartbeat(drive.now).expect("it is due");
+        assert!(drive.router.take_heartbeat(drive.now).is_none(), "once each interval");
+        drive.router.settle_heartbeat(beat, status, drive.now);
+        drive.facts().iter().any(|fact| matches!(fact, Fact::Breaker(_, _, Transition::Opened)))
+    };
+    for _ in 0..20 {
+        assert!(!beat(&mut drive, None) && !beat(&mut drive, Some(503)) && !beat(&mut drive, Some(200)));
+    }
+    assert!(!beat(&mut drive, None) && !beat(&mut drive, Some(503)) && beat(&mut drive, None), "three in a row");
+    // The next one, once the wait is over, is the probe; charges wait for what it says.
+    drive.now = at(drive.now.mono.0 / 1_000 + 1_000);
+    let a = drive.router.config().processor_named("a").unwrap();
+    assert!(!drive.router.admits(a, drive.now));
+    let probe = drive.router.take_heartbeat(drive.now).expect("the wait is over");
+    drive.router.settle_heartbeat(probe, Some(204), drive.now);
+    assert!(drive.router.admits(a, drive.now));
+}
+
+/// The weight of those whom the operator took out is not missed.
+#[test]
+fn drained_weight_makes_nobody_panic() {
+    let drain = [(1, "state", json!("drain"))];
+    let default = json!({"processors": ["a", "b", "c"], "panic_percent": 25});
+    // Of a, 3, and c, 1, a quarter is left; of all three, a sixth would be.
+    let mut drive = Drive::of(with(default, &drain));
+    break_all(&mut drive, &["cluster-a"]);
+    assert_eq!(spread(&mut drive, 30, approve).keys().collect::<Vec<_>>(), ["c"]);
+}

@@ -7,7 +7,8 @@ use super::{Result, wrong};
 use crate::balance::{
     BoundedLoad, ENVOY_RING_POINTS_MAX, HashBy, Keyed, Member, POINTS_PER_WEIGHT, Policy, Settings, Weights,
 };
-use crate::config::{Pool, Processor, defaults, raw};
+use crate::breaker::Mode;
+use crate::config::{Pool, Processor, State, defaults, raw};
 use crate::processor::ProcessorId;
 
 pub(super) fn read(path: &str, raw: raw::Pool, processors: &[Processor]) -> Result<Pool> {
@@ -32,6 +33,7 @@ pub(super) fn read(path: &str, raw: raw::Pool, processors: &[Processor]) -> Resu
             hash_key: processor.hash_key.clone(),
             priority: processor.priority,
             fees: processor.fees.clone(),
+            in_use: processor.state == State::Active && processor.breaker.mode != Mode::ForcedOpen,
         });
     }
     let keyed = match raw.keyed {

@@ -281,7 +281,8 @@ fn made(at: usize, rng: &mut Rng) -> Made {
 impl Plan {
     /// The policies follow from the seed by turns, so that few seeds have them all.
     pub(super) fn new(seed: u64, rng: &mut Rng) -> Self {
-        let (proxies, workers) = [(1, 1), (2, 3), (1, 4), (3, 2)][usize::try_from((seed + seed / 17) % 4).unwrap()];
+        let (proxies, workers) =
+            [(1, 1), (2, 3), (1, 4), (3, 2)][usize::try_from(seed.wrapping_add(seed / 17) % 4).unwrap()];
         let made: Vec<Made> = (0..6).map(|at| made(at, rng)).collect();
         let members = [vec![0, 1, 2, 3], vec![1, 3, 4, 5], vec![0, 4], vec![1, 2], vec![3, 5]];
         let first = usize::try_from(seed % POLICIES as u64).unwrap();
