@@ -1,9 +1,10 @@
 //! A body as a tree of scalars under JSON pointers, whether it came as JSON or as a form.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
+
+use super::json::Json;
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +50,15 @@ pub(crate) enum Scalar<'a> {
     Bool(bool),
 }
 
-/// A body that was read whole.
+/// A body that was read whole; it lends out texts of the body itself.
 #[derive(Debug)]
-pub enum Document {
-    /// From JSON.
-    Json(Value),
-    /// From a form: path and value, in order.
-    Form(Vec<(Vec<String>, String)>),
+pub struct Document<'a>(Read<'a>);
+
+#[derive(Debug)]
+enum Read<'a> {
+    Json(Json<'a>),
+    /// Name and value, in order.
+    Form(Vec<(Cow<'a, str>, Cow<'a, str>)>),
 }
 
 /// Two values stand under one name: two readers of the body could see two payments.
@@ -65,21 +68,19 @@ pub struct RepeatedField;
 /// Pairs in a form, at most.
 const FORM_PAIRS_MAX: usize = 1_024;
 
-impl Document {
+impl<'a> Document<'a> {
     /// Reads a body; none when it is not what it says it is. JSON deeper than 128 levels is refused, and so is any
     /// object with a repeated name.
-    pub fn parse(encoding: Encoding, body: &[u8]) -> Option<Self> {
+    pub fn parse(encoding: Encoding, body: &'a [u8]) -> Option<Self> {
         match encoding {
-            Encoding::Json => serde_json::from_slice(body).ok().map(|Strict(value)| Self::Json(value)),
+            // All of it is looked through for what is not UTF-8 at once: text by text takes longer.
+            Encoding::Json => {
+                let text = std::str::from_utf8(body).ok()?;
+                serde_json::from_str(text).ok().map(|json| Self(Read::Json(json)))
+            }
             Encoding::Form => {
-                let mut pairs = Vec::new();
-                for (name, value) in form_urlencoded::parse(body) {
-                    if pairs.len() == FORM_PAIRS_MAX {
-                        return None;
-                    }
-                    pairs.push((form_path(&name), value.into_owned()));
-                }
-                (!pairs.is_empty()).then_some(Self::Form(pairs))
+                let pairs: Vec<_> = form_urlencoded::parse(body).take(FORM_PAIRS_MAX.saturating_add(1)).collect();
+                (1..=FORM_PAIRS_MAX).contains(&pairs.len()).then_some(Self(Read::Form(pairs)))
             }
         }
     }
@@ -104,29 +105,15 @@ impl Document {
     }
 
     fn at(&self, Pointer(tokens): &Pointer) -> Result<Option<Scalar<'_>>, RepeatedField> {
-        match self {
-            Self::Json(root) => {
-                let mut here = root;
-                for token in tokens {
-                    let next = match here {
-                        Value::Object(map) => map.get(token),
-                        Value::Array(items) => token.parse::<usize>().ok().and_then(|i| items.get(i)),
-                        _ => None,
-                    };
-                    match next {
-                        Some(value) => here = value,
-                        None => return Ok(None),
-                    }
-                }
-                Ok(match here {
-                    Value::String(text) => Some(Scalar::Text(text)),
-                    Value::Number(number) => Some(Scalar::Number(number)),
-                    Value::Bool(flag) => Some(Scalar::Bool(*flag)),
-                    Value::Null | Value::Array(_) | Value::Object(_) => None,
-                })
-            }
-            Self::Form(pairs) => {
-                let mut values = pairs.iter().filter(|(path, _)| path == tokens).map(|(_, value)| value);
+        match &self.0 {
+            Read::Json(root) => Ok(match tokens.iter().try_fold(root, |here, token| here.under(token)) {
+                Some(Json::Text(text)) => Some(Scalar::Text(text)),
+                Some(Json::Number(number)) => Some(Scalar::Number(number)),
+                Some(Json::Bool(flag)) => Some(Scalar::Bool(*flag)),
+                Some(Json::Null | Json::List(_) | Json::Object(_)) | None => None,
+            }),
+            Read::Form(pairs) => {
+                let mut values = pairs.iter().filter(|(name, _)| is_at(name, tokens)).map(|(_, value)| value);
                 let first = values.next();
                 if values.next().is_some() {
                     return Err(RepeatedField);
@@ -137,77 +124,16 @@ impl Document {
     }
 }
 
+/// Is this the name in a form of what stands under these tokens? Most names differ in the first already.
+fn is_at(name: &str, tokens: &[String]) -> bool {
+    tokens.first().is_some_and(|first| name.starts_with(first.as_str())) && form_path(name).eq(tokens)
+}
+
 /// `a[b][c]` is `/a/b/c`; a name that is not of this shape is one token.
-fn form_path(name: &str) -> Vec<String> {
-    let Some((head, rest)) = name.split_once('[') else { return vec![name.to_owned()] };
-    let Some(inner) = rest.strip_suffix(']') else { return vec![name.to_owned()] };
-    let nested = inner.split("][").map(str::to_owned);
-    std::iter::once(head.to_owned()).chain(nested).collect()
-}
-
-/// A JSON value in which no object has a repeated name.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value without repeated names")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::String(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Strict(item)) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((name, Strict(value))) = access.next_entry::<String, Strict>()? {
-            if map.insert(name, value).is_some() {
-                return Err(de::Error::custom("a name is repeated"));
-            }
-        }
-        Ok(Value::Object(map))
-    }
+fn form_path(name: &str) -> impl Iterator<Item = &str> {
+    let nested = name.split_once('[').and_then(|(head, rest)| Some((head, Some(rest.strip_suffix(']')?))));
+    let (head, inner) = nested.unwrap_or((name, None));
+    std::iter::once(head).chain(inner.into_iter().flat_map(|inner| inner.split("][")))
 }
 
 #[cfg(test)]
@@ -216,10 +142,21 @@ mod tests {
 
     #[test]
     fn forms_nest_as_stripe_writes_them() {
-        assert_eq!(form_path("amount"), ["amount"]);
-        assert_eq!(form_path("card[number]"), ["card", "number"]);
-        assert_eq!(form_path("a[b][c]"), ["a", "b", "c"]);
-        assert_eq!(form_path("a[b"), ["a[b"]);
+        let cases: [(&str, &[&str]); 7] = [
+            ("amount", &["amount"]),
+            ("card[number]", &["card", "number"]),
+            ("a[b][c]", &["a", "b", "c"]),
+            ("a[b", &["a[b"]),
+            ("a[]", &["a", ""]),
+            ("[a]", &["", "a"]),
+            ("", &[""]),
+        ];
+        for (name, path) in cases {
+            assert_eq!(form_path(name).collect::<Vec<_>>(), path, "{name}");
+            let tokens: Vec<String> = path.iter().map(|token| (*token).to_owned()).collect();
+            assert!(is_at(name, &tokens), "{name}");
+            assert!(!is_at(&format!("{name}x"), &tokens), "{name}");
+        }
     }
 
     #[test]
@@ -230,6 +167,13 @@ mod tests {
         let form = Document::parse(Encoding::Form, b"a=1&a=2&b=3").unwrap();
         assert_eq!(form.find(&[Pointer::parse("/a").unwrap()]), Err(RepeatedField));
         assert!(form.find(&[Pointer::parse("/b").unwrap()]).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_refused_wherever_it_stands() {
+        for body in [b"{\"a\":\"\xff\"}".as_slice(), b"{\"\xff\":1}", b"{\"a\":1}\xff", b"\xff"] {
+            assert!(Document::parse(Encoding::Json, body).is_none(), "{body:?}");
+        }
     }
 
     #[test]

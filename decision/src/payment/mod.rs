@@ -7,6 +7,7 @@ mod document;
 mod evidence;
 pub mod field39;
 mod idempotency_key;
+mod json;
 mod local_reply;
 mod outcome;
 mod parse;

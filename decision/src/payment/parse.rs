@@ -69,7 +69,7 @@ pub fn parse_with(
     Ok((payment, more.iter().map(value).collect::<Result<_, Reason>>()?))
 }
 
-fn read(document: &Document, fields: &Fields) -> Result<Payment, Reason> {
+fn read(document: &Document<'_>, fields: &Fields) -> Result<Payment, Reason> {
     let find = |pointers: &[Pointer]| document.find(pointers).map_err(|_| Reason::FieldRepeated);
     let word = |pointers: &[Pointer]| {
         find(pointers).map(|found| match found {

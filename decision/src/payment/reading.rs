@@ -123,7 +123,7 @@ fn is_code(code: &str) -> bool {
 struct View<'a> {
     profile: &'a Profile,
     /// None where the body could not be read.
-    document: Option<&'a Document>,
+    document: Option<&'a Document<'a>>,
     asked: Asked,
 }
 
