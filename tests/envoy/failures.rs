@@ -46,6 +46,8 @@ enum Talk {
     Closes,
     /// Reads the request, then resets.
     Resets,
+    /// The same, and is gone from then on.
+    ResetsAndLeaves,
     /// Reads the request and says no more.
     Hangs,
     /// Reads the request and says this; the connection then ends.
@@ -110,6 +112,50 @@ fn table() -> Vec<Row> {
             "declined_soft",
             "processed",
         ),
+        row(
+            "encoded",
+            Talks(Says(
+                "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}",
+            )),
+            201,
+            "unread",
+            "unknown",
+        ),
+        row(
+            "conflict",
+            Talks(Says("HTTP/1.1 409 Conflict\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")),
+            409,
+            "in_flight",
+            "unknown",
+        ),
+        row(
+            "limited",
+            Talks(Says("HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")),
+            429,
+            "rate_limited",
+            "unknown",
+        ),
+        row(
+            "locked-out",
+            Talks(Says("HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")),
+            401,
+            "misconfigured",
+            "unknown",
+        ),
+        row(
+            "invalid",
+            Talks(Says("HTTP/1.1 422 Unprocessable Content\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")),
+            422,
+            "invalid_request",
+            "unknown",
+        ),
+        row(
+            "says-nothing",
+            Talks(Says("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")),
+            200,
+            "unclear",
+            "unknown",
+        ),
         // The client leaves: no status.
         row("client-left", Talks(Hangs), 0, "abandoned", "unknown"),
     ]
@@ -154,6 +200,10 @@ impl Kept {
                 let address = listener.local_addr().unwrap();
                 tokio::spawn(async move {
                     while let Ok((stream, _)) = listener.accept().await {
+                        if matches!(talk, Talk::ResetsAndLeaves) {
+                            drop(listener);
+                            return talks(stream, talk).await;
+                        }
                         tokio::spawn(talks(stream, talk));
                     }
                 });
@@ -183,7 +233,7 @@ async fn talks(mut stream: TcpStream, talk: Talk) {
             tokio::time::sleep(HANG).await;
         }
         Talk::Hangs => tokio::time::sleep(HANG).await,
-        Talk::Resets | Talk::ResetsUnread => reset(stream),
+        Talk::Resets | Talk::ResetsAndLeaves | Talk::ResetsUnread => reset(stream),
         Talk::Closes => {}
     }
 }
@@ -243,8 +293,27 @@ async fn counted(stack: &Stack, name: &str) -> Vec<String> {
 async fn every_way_to_fail_and_what_it_proves() {
     let (rows, mut kept) = (table(), Kept::default());
     let stack = start(plan_of(&rows, &mut kept).await).await;
+    each_fails_as_it_should(&stack, &rows).await;
+}
+
+/// The proxy's flags are those of the last attempt. A route that retries, against the advice of the shipped one, reads a
+/// refused connection last, of a charge that a processor has read: that proves nothing.
+#[tokio::test]
+async fn a_retry_that_finds_nobody_does_not_prove_that_nothing_was_sent() {
+    let rows = vec![row("gone", End::Talks(Talk::ResetsAndLeaves), 504, "failed", "unknown")];
+    let mut kept = Kept::default();
+    let mut plan = plan_of(&rows, &mut kept).await;
+    let route = "cluster_header: x-switchyard-cluster\n                  timeout: 1s\n";
+    let retries = "                  retry_policy: {retry_on: \"connect-failure,reset\", num_retries: 1}\n";
+    plan.edits.push(Edit::new(route, format!("{route}{retries}")));
+    let stack = start(plan).await;
+    each_fails_as_it_should(&stack, &rows).await;
+    assert_eq!(stat(&stack, r"cluster\.gone\.upstream_rq_retry$").await, 1);
+}
+
+async fn each_fails_as_it_should(stack: &Stack, rows: &[Row]) {
     let mut wrong = BTreeMap::new();
-    for row in &rows {
+    for row in rows {
         let body = json!({
             "amount": 1200, "currency": "EUR", "merchant": row.name, "reference": "order-1", "source": {"number": ANY_CARD},
         });
@@ -256,7 +325,7 @@ async fn every_way_to_fail_and_what_it_proves() {
         let status = client.send(stack.proxy(), charge).await.map_or(0, |answer| answer.status);
         let want = vec![format!("evidence={} 1", row.evidence), format!("outcome={} 1", row.outcome)];
         let seen = eventually("the charge is counted", Duration::from_secs(5), async || {
-            let seen = counted(&stack, row.name).await;
+            let seen = counted(stack, row.name).await;
             (seen.len() >= want.len()).then_some(seen)
         });
         let seen = seen.await.unwrap_or_default();
