@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use decision::balance::{Keyed, Standing, Weighed};
 use decision::config::{Config, Detail, Shared};
 use decision::exchange::Explained;
-use decision::explain::{Considered, Explanation};
+use decision::explain::{Considered, Explanation, shown};
 use decision::operation::{Claims, Mode};
 use decision::processor::ProcessorId;
 use decision::reason::Reason;
@@ -212,9 +212,4 @@ fn table(config: &Config, members: &[Considered]) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
-}
-
-/// As many digits as are enough to compare by eye.
-fn shown(value: f64) -> String {
-    if value == 0.0 || value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
 }

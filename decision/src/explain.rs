@@ -104,7 +104,7 @@ impl Explanation {
     }
 }
 
-/// Three significant digits are enough to compare by eye.
-fn shown(value: f64) -> String {
+/// A compared value as operators read it: three decimals, none from 100 on.
+pub fn shown(value: f64) -> String {
     if value == 0.0 || value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
 }

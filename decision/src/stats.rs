@@ -68,7 +68,6 @@ pub struct Approvals {
 pub struct Stats {
     in_flight: u32,
     latency: PeakEwma,
-    seen: Option<Mono>,
     answered: Option<Mono>,
     last: Last,
     /// Requests it did, and those it failed.
@@ -83,8 +82,7 @@ pub struct Stats {
 
 impl Stats {
     /// Counts a request in.
-    pub fn sent(&mut self, now: Mono) {
-        self.seen = Some(now);
+    pub fn sent(&mut self) {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
@@ -96,7 +94,6 @@ impl Stats {
     /// Counts a request out and learns from its end.
     pub fn observe(&mut self, seen: &Observation, now: Mono) {
         self.left();
-        self.seen = Some(now);
         let asked = seen.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
         if let Some(wait) = asked {
             self.quiet_until = self.quiet_until.max(Some(now.after(wait)));
@@ -152,11 +149,6 @@ impl Stats {
     /// What another worker is told of this processor: everything but what is in flight, which is counted out here.
     pub fn handed_over(&self) -> Self {
         Self { in_flight: 0, ..self.clone() }
-    }
-
-    /// When something was last sent to it or counted of it.
-    pub fn seen(&self) -> Option<Mono> {
-        self.seen
     }
 
     /// The peak EWMA of its latency in seconds; 0 before anything was timed.
@@ -287,13 +279,13 @@ mod tests {
     #[test]
     fn what_is_in_flight_is_counted_in_and_out_and_never_below_nothing() {
         let mut stats = Stats::default();
-        stats.sent(at(0));
-        stats.sent(at(0));
+        stats.sent();
+        stats.sent();
         stats.left();
         assert_eq!(stats.in_flight(), 1);
         stats.observe(&seen(Verdict::Good, 1), at(1));
         stats.left();
-        assert_eq!((stats.in_flight(), stats.seen()), (0, Some(at(1))));
+        assert_eq!(stats.in_flight(), 0);
     }
 
     #[test]

@@ -29,14 +29,13 @@ fn in_flight(stats: &[Stats], member: &Member) -> u64 {
 mod tests {
     use super::super::tests::{all, members, some};
     use super::*;
-    use crate::time::Mono;
 
     #[test]
     fn who_is_over_its_share_has_no_room() {
         let stats = |counts: &[u32]| -> Vec<Stats> {
             let one = |n: &u32| {
                 let mut stats = Stats::default();
-                (0..*n).for_each(|_| stats.sent(Mono(0)));
+                (0..*n).for_each(|_| stats.sent());
                 stats
             };
             counts.iter().map(one).collect()

@@ -50,20 +50,15 @@ pub struct Reading {
     pub evidence: Evidence,
     /// The payment's id, where the answer of a charge names one that can stand in a path.
     pub payment_id: Option<String>,
-    /// The code beside the outcome: at most [`Reading::CODE_LEN_MAX`] letters, digits, `_`, `-` and `.`.
-    pub code: Option<String>,
     /// The card's scheme, from the answer or else from the request.
     pub scheme: Option<Scheme>,
 }
 
 impl Reading {
-    /// The longest code, in bytes.
-    pub const CODE_LEN_MAX: usize = 64;
-
     /// Of what was not read.
     pub fn bare(spoke: Spoke, status: u16, outcome: Outcome) -> Self {
         let evidence = Evidence::of(spoke, status, outcome, None);
-        Self { outcome, evidence, payment_id: None, code: None, scheme: None }
+        Self { outcome, evidence, payment_id: None, scheme: None }
     }
 }
 
@@ -101,7 +96,6 @@ impl Profile {
             outcome,
             evidence: Evidence::of(spoke, status, outcome, said),
             payment_id: view.at(&self.payment_id).filter(|id| is_plain(id)),
-            code: view.at(&self.code).or_else(|| view.at(&self.network_code)).filter(|code| is_code(code)),
             scheme: view.scheme(),
         }
     }
@@ -112,11 +106,6 @@ impl Profile {
         let view = View { profile: self, document: document.as_ref(), asked: Asked::default() };
         view.told(200).map_or(Outcome::Unclear, |(outcome, _)| outcome)
     }
-}
-
-fn is_code(code: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    (1..=Reading::CODE_LEN_MAX).contains(&code.len()) && code.bytes().all(plain)
 }
 
 /// One answer, under the profile it is read by.
@@ -401,15 +390,6 @@ mod tests {
             let body = format!(r#"{{"id":"{id}","status":"succeeded"}}"#);
             let reading = read(201, Spoke::Processor, Some(&body), Asked::default());
             assert_eq!(reading.payment_id.as_deref(), want);
-        }
-    }
-
-    #[test]
-    fn a_code_is_short_and_plain() {
-        let long = "x".repeat(65);
-        for (code, want) in [("T.1_a-b", Some("T.1_a-b")), ("a b", None), ("é", None), (&*long, None), ("", None)] {
-            let body = format!(r#"{{"code":"{code}","status":"succeeded"}}"#);
-            assert_eq!(read(201, Spoke::Processor, Some(&body), Asked::default()).code.as_deref(), want);
         }
     }
 

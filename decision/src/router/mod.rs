@@ -96,7 +96,7 @@ impl Router {
             if let Some(ticket) = self.try_admit(id, &charge.traits, now) {
                 return Ok(ticket);
             }
-            if panic && let Some(ticket) = self.count_in(id, Kind::Charge, Leave::uncounted(), charge.traits, now) {
+            if panic && let Some(ticket) = self.count_in(id, Kind::Charge, Leave::uncounted(), charge.traits) {
                 self.fact(Fact::Panicked(id));
                 return Ok(ticket);
             }
@@ -135,18 +135,11 @@ impl Router {
         let of = self.config.processors.get(id.index())?;
         let leave = self.breakers.acquire(id, of, traits, Sender::Charge, now.mono, &mut self.rng);
         self.tell_breakers();
-        self.count_in(id, Kind::Charge, leave?, *traits, now)
+        self.count_in(id, Kind::Charge, leave?, *traits)
     }
 
-    fn count_in(
-        &mut self,
-        processor: ProcessorId,
-        kind: Kind,
-        leave: Leave,
-        traits: Traits,
-        now: Now,
-    ) -> Option<Ticket> {
-        self.stats.get_mut(processor.index())?.sent(now.mono);
+    fn count_in(&mut self, processor: ProcessorId, kind: Kind, leave: Leave, traits: Traits) -> Option<Ticket> {
+        self.stats.get_mut(processor.index())?.sent();
         Some(Ticket { processor, kind, leave, traits, sent: None })
     }
 
@@ -163,7 +156,7 @@ impl Router {
         if when_open == WhenOpen::Refuse && !standing.admits() {
             return Err(standing.wait());
         }
-        self.count_in(id, kind, Leave::uncounted(), Traits::default(), now).ok_or(Duration::ZERO)
+        self.count_in(id, kind, Leave::uncounted(), Traits::default()).ok_or(Duration::ZERO)
     }
 
     /// A processor for a look-up that any of the pool can answer, counted in: one whose breaker is closed, or any.
@@ -215,7 +208,7 @@ impl Router {
         let ticket = match of.is_some_and(|of| self.breakers.closed_before(id, of, &traits, sent)) {
             true => self.try_admit(id, &traits, now),
             // A straggler, or one that no breaker let through: statistics learn of it, breakers do not.
-            false => self.count_in(id, Kind::Charge, Leave::uncounted(), traits, now),
+            false => self.count_in(id, Kind::Charge, Leave::uncounted(), traits),
         };
         if let Some(ticket) = ticket {
             self.settle(Ticket { sent: Some(sent), ..ticket }, told, now);

@@ -39,7 +39,7 @@ pub(super) fn read(path: &str, own: &raw::Breaker, common: &raw::Breaker) -> Res
         return wrong(field("open_ms_max"), format!("at least open_ms, which is {open}"));
     }
     let percent = |value: u64| u32::try_from(value).ok().filter(|value| *value > 0);
-    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    let whole = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     let mode = match own.mode.or(common.mode) {
         Some(raw::Mode::Enforce) | None => Mode::Enforce,
         Some(raw::Mode::Observe) => Mode::Observe,
@@ -48,16 +48,16 @@ pub(super) fn read(path: &str, own: &raw::Breaker, common: &raw::Breaker) -> Res
     };
     Ok(Settings {
         mode,
-        consecutive_failures: small(failures),
+        consecutive_failures: whole(failures),
         span: span(&field, own, common)?,
-        calls_min: small(calls_min),
+        calls_min: whole(calls_min),
         failure_percent: percent(failed),
         slow_call: millis(slow_call),
         slow_percent: percent(slow),
-        issuers: small(issuers),
+        issuers: whole(issuers),
         open: millis(open),
         open_max: millis(open_max),
-        probes: small(probes),
+        probes: whole(probes),
         probe_timeout: millis(probe_timeout),
     })
 }

@@ -32,7 +32,7 @@ fn learn(pool: &mut Pool, events: &[(usize, u8, u64)]) {
             load: some(6).then_some(f64::from(u32::try_from(*number).unwrap()) / 1_000.0),
             ..seen(verdict, *number)
         };
-        stats.sent(now);
+        stats.sent();
         if some(7) {
             stats.observe(&observation, now);
         }
@@ -213,7 +213,7 @@ proptest! {
             let total: u32 = pool.stats.iter().map(|s| s.in_flight()).sum();
             let picked = pool.pick_for(caller, all(weights.len()), at(0)).unwrap().index();
             let share = f64::from(percent) / 100.0 * f64::from(total + 1) * f64::from(weights[picked]) / all_weights;
-            pool.stats[picked].sent(at(0));
+            pool.stats[picked].sent();
             prop_assert!(f64::from(pool.stats[picked].in_flight()) <= (share - 1e-9).ceil(), "{i}: over {share}");
             if i % 3 == 0 {
                 let n = pool.stats.len();
@@ -346,7 +346,7 @@ fn an_explanation_says_why_somebody_is_out() {
     let asks = Observation { retry_after: Some(Duration::from_secs(9)), ..seen(Verdict::Neutral, 1) };
     pool.stats[1].observe(&asks, at(0));
     pool.stats[2].begin_slow_start(at(0));
-    pool.stats[2].sent(at(0));
+    pool.stats[2].sent();
     let weighed = pool.balancer.weigh(&Pick::of(all(4), at(0)), &pool.stats);
     let got: Vec<_> = weighed.iter().map(|w| (w.standing, w.measure, w.value)).collect();
     let measure = "in_flight_by_weight";

@@ -50,7 +50,7 @@ fn run(policy: Policy, answers: &[Answers], traffic: &Traffic) -> Counts {
         let pick = Pick { scheme: Some(Scheme::Visa), ..Pick::of(all(answers.len()), now) };
         let picked = pool.pick(pick).unwrap().index();
         let observation = answers[picked](&mut chance);
-        pool.stats[picked].sent(now);
+        pool.stats[picked].sent();
         under_way.push(Reverse((now.after(observation.latency.unwrap()), ends.len())));
         ends.push((picked, observation));
         if now >= at(traffic.counts_from * 1_000) {
@@ -221,7 +221,7 @@ fn whatever_is_known_exploration_is_rationed() {
                 explored += 1.0;
             }
             let approved = [85, 93, 92, 60][picked.index()];
-            pool.stats[picked.index()].sent(now);
+            pool.stats[picked.index()].sent();
             pool.stats[picked.index()].observe(&decided(&mut chance, approved), now);
         }
         let share = explored / f64::from(total);

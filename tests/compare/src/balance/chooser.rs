@@ -56,7 +56,7 @@ impl Mine {
     fn send(&mut self, now: Mono) -> Result<usize, Failure> {
         let pick = Pick::of(self.candidates, now);
         let place = self.balancer.pick(&pick, &self.stats, &mut self.rng).ok_or("nobody was picked")?.index();
-        self.stats.get_mut(place).ok_or("nobody of the fleet was picked")?.sent(now);
+        self.stats.get_mut(place).ok_or("nobody of the fleet was picked")?.sent();
         Ok(place)
     }
 
