@@ -187,16 +187,16 @@ impl Breakers {
         breaker.map_or(Standing::ForcedOpen, |breaker| breaker.record().standing(&of.breaker, now))
     }
 
-    /// Is every breaker of a payment closed, and has it been since before `sent`? Then its result is not a straggler's.
-    pub fn closed_before(&self, id: ProcessorId, of: &Processor, traits: &Traits, sent: Mono) -> bool {
-        let closed = |scope| {
+    /// May the result of a request that somebody else sent at `sent` count with every breaker of it?
+    pub fn heed(&self, id: ProcessorId, of: &Processor, traits: &Traits, sent: Mono) -> bool {
+        let heeds = |scope| {
             let breaker = match scope {
                 Scope::Processor => self.processors.get(id.index()),
                 part => self.parts.get(&(id, part)),
             };
-            breaker.is_none_or(|breaker| breaker.record().closed_since().is_some_and(|since| since <= sent))
+            breaker.is_none_or(|breaker| breaker.record().heeds(sent))
         };
-        scopes(of, traits, Sender::Charge).all(closed)
+        scopes(of, traits, Sender::Charge).all(heeds)
     }
 
     /// Leave to send to a processor; none where a breaker keeps it out, or where others were faster to take a probe's

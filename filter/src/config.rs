@@ -7,7 +7,6 @@ use decision::config::{Config, ConfigError, Document};
 use crate::host;
 
 /// Where the cache-service is and how long it may take.
-#[derive(PartialEq, Eq)]
 pub(crate) struct CacheService {
     /// What the host calls it: a cluster of Envoy.
     pub(crate) cluster: String,

@@ -71,7 +71,8 @@ impl Worker {
     }
 
     fn take_writes_of(&self, last: &Self) {
-        if self.cache_service == last.cache_service {
+        let place = |worker: &Self| worker.cache_service.as_ref().map(|s| (s.cluster.clone(), s.authority.clone()));
+        if place(self) == place(last) {
             last.decide(|old| self.decide(|new| new.inherit_writes(old)));
         }
     }
@@ -158,6 +159,16 @@ fn status(headers: Headers<'_>) -> Option<u16> {
 }
 
 impl Root {
+    /// Those of an earlier configuration of this root: nobody will hear their answers.
+    fn forget_heartbeats(&mut self) {
+        let now = host::now();
+        for (_, beat) in std::mem::take(&mut self.heartbeats) {
+            if let Some(worker) = &self.worker {
+                worker.decide(|router| router.release_heartbeat(beat, now));
+            }
+        }
+    }
+
     fn send_heartbeats(worker: &Worker, on_their_way: &mut BTreeMap<u32, Heartbeat>) {
         for _ in 0..ProcessorId::COUNT_MAX {
             let now = host::now();
@@ -230,7 +241,7 @@ impl RootContext for Root {
                     worker.go_on_from(&last);
                 }
                 self.deferred.clear();
-                self.heartbeats.clear();
+                self.forget_heartbeats();
                 self.worker = Some(worker);
                 host::tick_every(TICK);
                 true

@@ -134,17 +134,25 @@ impl Record {
                 if out.len() == before {
                     return None;
                 }
-                match probed(seen, settings) {
+                let slow = is_slow(seen, settings);
+                match probed(seen, slow) {
                     Verdict::Bad => {
                         let trips = trips.saturating_add(1);
                         Some(self.open(trips, settings, now, rng))
                     }
                     Verdict::Good => {
                         *passed = passed.saturating_add(1);
-                        if *passed < settings.probes.min(PROBES) {
+                        let (passed, trips) = (*passed, trips.saturating_add(1));
+                        let one = Tally { calls: 1, failures: 0, slow: u32::from(slow) };
+                        self.window.count(one, settings.span, now, now);
+                        if passed < settings.probes.min(PROBES) {
                             return None;
                         }
-                        let trips = trips.saturating_add(1);
+                        // Of the probes no more may be slow than of other calls.
+                        let all = self.window.tally(settings.span, now);
+                        if over(all.slow, settings.slow_percent, all.calls) {
+                            return Some(self.open(trips, settings, now, rng));
+                        }
                         self.enter(State::Closed { failures: 0, trips, since: now });
                         Some(Transition::Closed)
                     }
@@ -157,10 +165,17 @@ impl Record {
     }
 
     /// Counts good results of the past for the shares alone.
-    pub(super) fn count_good(&mut self, grant: &Grant, seen: Seen, times: u32, settings: &Settings, at: Mono) {
+    pub(super) fn count_good(
+        &mut self,
+        grant: &Grant,
+        seen: Seen,
+        times: u32,
+        settings: &Settings,
+        (at, now): (Mono, Mono),
+    ) {
         if grant.epoch == self.epoch && matches!(self.state, State::Closed { .. }) {
             let slow = if is_slow(seen, settings) { times } else { 0 };
-            self.window.count(Tally { calls: times, failures: 0, slow }, settings.span, at);
+            self.window.count(Tally { calls: times, failures: 0, slow }, settings.span, at, now);
         }
     }
 
@@ -202,7 +217,7 @@ impl Record {
         };
         let count = |counts: bool| if counts { times } else { 0 };
         let one = Tally { calls: times, failures: count(blames), slow: count(is_slow(seen, settings)) };
-        self.window.count(one, settings.span, now);
+        self.window.count(one, settings.span, now, now);
         let State::Closed { failures, trips, since } = &mut self.state else { return None };
         *failures = match seen.verdict {
             _ if blames => failures.saturating_add(times),
@@ -251,11 +266,13 @@ impl Record {
         Grant { epoch: self.epoch, role }
     }
 
-    /// Since when it is closed; none while it is not.
-    pub(crate) fn closed_since(&self) -> Option<Mono> {
-        match self.state {
-            State::Closed { since, .. } => Some(since),
-            State::Open { .. } | State::HalfOpen { .. } => None,
+    /// May the result of a request that somebody else sent at `sent` count? Not where it is a straggler of an earlier
+    /// state.
+    pub(crate) fn heeds(&self, sent: Mono) -> bool {
+        match &self.state {
+            State::Closed { since, .. } => *since <= sent,
+            State::Open { until, .. } => *until <= sent,
+            State::HalfOpen { out, .. } => out.is_empty(),
         }
     }
 
@@ -277,11 +294,11 @@ impl Record {
 /// How long an issuer's failure is remembered where the window counts calls: the default window of time.
 const ISSUERS_SPAN: Duration = Duration::from_secs(10);
 
-/// What a probe's result says: what could open a breaker keeps it open.
-fn probed(seen: Seen, settings: &Settings) -> Verdict {
+/// What a probe's result says: what could open a breaker keeps it open. A client that gave up on a slow call saw one.
+fn probed(seen: Seen, slow: bool) -> Verdict {
     match seen.as_probe {
         Verdict::Issuer if seen.issuer.is_none() => Verdict::Bad,
-        Verdict::Good | Verdict::Neutral if is_slow(seen, settings) => Verdict::Bad,
+        Verdict::Neutral if slow => Verdict::Good,
         verdict => verdict,
     }
 }
@@ -296,8 +313,11 @@ pub(super) fn is_slow(seen: Seen, settings: &Settings) -> bool {
 
 fn over_a_share(window: &Window, settings: &Settings, now: Mono) -> bool {
     let Tally { calls, failures, slow } = window.tally(settings.span, now);
-    let over = |part: u32, percent: Option<u32>| {
-        percent.is_some_and(|percent| u64::from(part) * 100 >= u64::from(percent) * u64::from(calls))
-    };
-    calls >= settings.calls_min && (over(failures, settings.failure_percent) || over(slow, settings.slow_percent))
+    calls >= settings.calls_min
+        && (over(failures, settings.failure_percent, calls) || over(slow, settings.slow_percent, calls))
+}
+
+/// Is so much of all calls too much?
+fn over(part: u32, percent: Option<u32>, calls: u32) -> bool {
+    percent.is_some_and(|percent| u64::from(part) * 100 >= u64::from(percent) * u64::from(calls))
 }

@@ -181,7 +181,7 @@ impl Breaker {
             for Noted { grant, seen, at, times } in &self.noted {
                 // What went well before others failed does not end their row.
                 if seen.verdict == Verdict::Good && grant.role == Role::Regular {
-                    next.count_good(grant, *seen, *times, settings, (*at).min(now));
+                    next.count_good(grant, *seen, *times, settings, ((*at).min(now), now));
                 } else {
                     told.extend(next.settle(grant, *seen, *times, settings, (*at).min(now), rng));
                 }

@@ -2,7 +2,7 @@
 
 use super::head::{Edit, Headers, Repeated};
 use crate::config::{Config, Presence, TenantHeader};
-use crate::operation::{Kind, Match, OperationId};
+use crate::operation::{Kind, Match, Mode, OperationId};
 use crate::reason::Reason;
 
 /// Who calls: a stable identity, never shown. None: nobody said.
@@ -45,6 +45,8 @@ pub(super) fn find_operation(config: &Config, headers: Headers<'_>) -> Found {
         match operation.path.matches(path) {
             Match::No => {}
             // A later operation may mean this very path.
+            // One that is enforced has the word before one that is only watched.
+            Match::Malformed if operation.mode == Mode::Enforce => malformed = Some(OperationId(i)),
             Match::Malformed => malformed = malformed.or(Some(OperationId(i))),
             Match::Yes(parameter) => {
                 return Found::Operation(Request {

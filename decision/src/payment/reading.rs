@@ -137,8 +137,8 @@ impl View<'_> {
             Some(None) => Outcome::Unclear,
             None => match self.coded() {
                 // The issuer said yes, and HTTP says that it came to nothing.
-                Some(Outcome::Approved | Outcome::Pending) if !(200..300).contains(&http) => match http {
-                    402 => Outcome::DeclinedSoft,
+                Some(yes @ (Outcome::Approved | Outcome::Pending)) if !(200..300).contains(&http) => match http {
+                    402 if yes == Outcome::Approved => Outcome::DeclinedSoft,
                     _ => Outcome::Unclear,
                 },
                 Some(outcome) => outcome,

@@ -1,12 +1,12 @@
 //! Heartbeats: whose turn it is, and what their answers say.
 
 use super::Router;
-use crate::breaker::{Seen, Standing, Verdict};
+use crate::breaker::{Standing, Verdict};
 use crate::breakers::{Leave, Sender, Traits};
 use crate::fact::{Beat, Fact};
 use crate::heartbeat;
 use crate::processor::ProcessorId;
-use crate::time::{Mono, Now};
+use crate::time::Now;
 
 /// A heartbeat to send; consumed by its result.
 #[must_use = "a probe that is not settled keeps its breaker half-open until it expires"]
@@ -14,7 +14,6 @@ use crate::time::{Mono, Now};
 pub struct Heartbeat {
     processor: ProcessorId,
     leave: Leave,
-    sent: Mono,
 }
 
 impl Heartbeat {
@@ -44,23 +43,28 @@ impl Router {
                 self.breakers.acquire(processor, of, &traits, Sender::Heartbeat, now.mono, &mut self.rng)
             {
                 self.tell_breakers();
-                return Some(Heartbeat { processor, leave, sent: now.mono });
+                return Some(Heartbeat { processor, leave });
             }
         }
         None
     }
 
+    /// Counts a heartbeat out whose answer nobody waits for any more.
+    pub fn release_heartbeat(&mut self, beat: Heartbeat, now: Now) {
+        self.settle_leave(beat.processor, beat.leave, Verdict::Neutral.into(), now.mono);
+    }
+
     /// Counts the answer to a heartbeat; none: there was none.
     pub fn settle_heartbeat(&mut self, beat: Heartbeat, status: Option<u16>, now: Now) {
-        let Heartbeat { processor, leave, sent } = beat;
+        let Heartbeat { processor, leave } = beat;
         let good = heartbeat::is_good(status);
         self.fact(Fact::Heartbeat(processor, if good { Beat::Good } else { Beat::Bad }));
         let Some(of) = self.config.processors.get(processor.index()) else { return };
         let row = heartbeat::count(self.breakers.memory(), &of.name, good);
         if leave.is_probe() {
             let verdict = if good { Verdict::Good } else { Verdict::Bad };
-            let seen = Seen { took: Some(now.mono.since(sent)), ..verdict.into() };
-            return self.settle_leave(processor, leave, seen, now.mono);
+            // How slow a health page may be, its own time-out says.
+            return self.settle_leave(processor, leave, verdict.into(), now.mono);
         }
         if row < of.breaker.consecutive_failures {
             return self.settle_leave(processor, leave, Verdict::Neutral.into(), now.mono);

@@ -205,11 +205,10 @@ impl Router {
     pub fn learn(&mut self, id: ProcessorId, traits: Traits, told: impl Into<Told>, sent: Mono, now: Now) {
         self.standing(id, &traits, now.mono);
         let of = self.config.processors.get(id.index());
-        let ticket = match of.is_some_and(|of| self.breakers.closed_before(id, of, &traits, sent)) {
-            true => self.try_admit(id, &traits, now),
-            // A straggler, or one that no breaker let through: statistics learn of it, breakers do not.
-            false => self.count_in(id, Kind::Charge, Leave::uncounted(), traits),
-        };
+        let heeded = of.is_some_and(|of| self.breakers.heed(id, of, &traits, sent));
+        let ticket = if heeded { self.try_admit(id, &traits, now) } else { None };
+        // A straggler, or one that no breaker let through: statistics learn of it, breakers do not.
+        let ticket = ticket.or_else(|| self.count_in(id, Kind::Charge, Leave::uncounted(), traits));
         if let Some(ticket) = ticket {
             self.settle(Ticket { sent: Some(sent), ..ticket }, told, now);
         }

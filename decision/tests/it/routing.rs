@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use decision::breaker::{Mode, Settings, Span, Transition};
-use decision::breakers::Dimension;
+use decision::breakers::{Dimension, Traits};
 use decision::config::Config;
 use decision::exchange::Ending;
 use decision::fact::Fact;
-use decision::payment::Spoke;
+use decision::payment::{Outcome, Spoke};
 use decision::router::Router;
 use serde_json::{Value, json};
 
@@ -259,4 +259,35 @@ fn drained_weight_makes_nobody_panic() {
     let mut drive = Drive::of(with(default, &drain));
     break_all(&mut drive, &["cluster-a"]);
     assert_eq!(spread(&mut drive, 30, approve).keys().collect::<Vec<_>>(), ["c"]);
+}
+
+/// What somebody else's requests teach opens a breaker and closes it again; stragglers do neither.
+#[test]
+fn what_is_learnt_of_watched_charges_opens_and_closes_a_breaker() {
+    let mut drive = Drive::of(with(pool("random"), &[]));
+    let a = drive.router.config().processor_named("a").unwrap();
+    let learn = |drive: &mut Drive, sent: u64, now: u64, outcome| {
+        drive.now = at(now);
+        drive.router.learn(a, Traits::default(), outcome, at(sent).mono, drive.now);
+        drive
+            .facts()
+            .into_iter()
+            .filter_map(|fact| match fact {
+                Fact::Breaker(_, _, transition) => Some(transition),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(learn(&mut drive, 1_000, 1_100, Outcome::Failed), []);
+    }
+    assert_eq!(learn(&mut drive, 1_000, 1_200, Outcome::Failed), [Transition::Opened]);
+    assert_eq!(learn(&mut drive, 1_100, 60_000, Outcome::Approved), [], "a straggler");
+    let back = [Transition::HalfOpened, Transition::Closed];
+    assert_eq!(learn(&mut drive, 59_900, 60_100, Outcome::Approved), back, "sent once the wait was over");
+    for _ in 0..3 {
+        assert_eq!(learn(&mut drive, 1_100, 60_200, Outcome::Failed), [], "stragglers");
+    }
+    assert!(drive.router.admits(a, drive.now));
+    assert_eq!(drive.router.in_flight(a), 0);
 }
