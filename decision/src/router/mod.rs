@@ -93,7 +93,7 @@ impl Router {
             let pick = pick(charge, candidates, now.mono);
             let balancer = self.balancers.get_mut(charge.pool.0);
             let Some(id) = balancer.and_then(|b| b.pick(&pick, &self.stats, &mut self.rng)) else { break };
-            if let Some(ticket) = self.try_admit(id, &charge.traits, now) {
+            if let Some(ticket) = self.admit(id, &charge.traits, now) {
                 return Ok(ticket);
             }
             if panic && let Some(ticket) = self.count_in(id, Kind::Charge, Leave::uncounted(), charge.traits) {
@@ -132,6 +132,11 @@ impl Router {
     /// This processor for a charge whose key already belongs to it, counted in; none while its breaker is open.
     pub fn try_admit(&mut self, id: ProcessorId, traits: &Traits, now: Now) -> Option<Ticket> {
         self.breakers.refresh();
+        self.admit(id, traits, now)
+    }
+
+    /// The same, once this event has looked whether another worker changed anything.
+    fn admit(&mut self, id: ProcessorId, traits: &Traits, now: Now) -> Option<Ticket> {
         let of = self.config.processors.get(id.index())?;
         let leave = self.breakers.acquire(id, of, traits, Sender::Charge, now.mono, &mut self.rng);
         self.tell_breakers();
@@ -206,7 +211,7 @@ impl Router {
         self.standing(id, &traits, now.mono);
         let of = self.config.processors.get(id.index());
         let heeded = of.is_some_and(|of| self.breakers.heed(id, of, &traits, sent));
-        let ticket = if heeded { self.try_admit(id, &traits, now) } else { None };
+        let ticket = if heeded { self.admit(id, &traits, now) } else { None };
         // A straggler, or one that no breaker let through: statistics learn of it, breakers do not.
         let ticket = ticket.or_else(|| self.count_in(id, Kind::Charge, Leave::uncounted(), traits));
         if let Some(ticket) = ticket {
