@@ -311,6 +311,23 @@ async fn a_retry_that_finds_nobody_does_not_prove_that_nothing_was_sent() {
     assert_eq!(stat(&stack, r"cluster\.gone\.upstream_rq_retry$").await, 1);
 }
 
+/// Time-outs that the shipped route does not have: of one attempt, and of a stream on which nothing moves.
+#[tokio::test]
+async fn other_time_outs_prove_nothing_either() {
+    let route = "cluster_header: x-switchyard-cluster\n                  timeout: 1s\n";
+    for more in [
+        "                  retry_policy: {num_retries: 0, per_try_timeout: 0.3s}\n",
+        "                  idle_timeout: 0.3s\n",
+    ] {
+        let rows = vec![row("hang", End::Talks(Talk::Hangs), 504, "timed_out", "unknown")];
+        let mut kept = Kept::default();
+        let mut plan = plan_of(&rows, &mut kept).await;
+        plan.edits.push(Edit::new(route, format!("{route}{more}")));
+        let stack = start(plan).await;
+        each_fails_as_it_should(&stack, &rows).await;
+    }
+}
+
 async fn each_fails_as_it_should(stack: &Stack, rows: &[Row]) {
     let mut wrong = BTreeMap::new();
     for row in rows {
