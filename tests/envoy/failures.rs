@@ -48,6 +48,8 @@ enum Talk {
     Resets,
     /// The same, and is gone from then on.
     ResetsAndLeaves,
+    /// Speaks HTTP/2, and refuses the stream.
+    RefusesStream,
     /// Reads the request and says no more.
     Hangs,
     /// Reads the request and says this; the connection then ends.
@@ -71,6 +73,15 @@ const TLS: &str = "    transport_socket:
       name: envoy.transport_sockets.tls
       typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}
 ";
+const HTTP2: &str = "    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+";
+/// Frames of HTTP/2 (RFC 9113): our settings, that theirs were seen, and that stream 1 was not processed.
+const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+const SETTINGS_SEEN: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+const REFUSED_STREAM: [u8; 13] = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
 const FULL: &str = "    circuit_breakers: {thresholds: [{max_pending_requests: 0, max_requests: 0}]}\n";
 
 fn row(name: &'static str, end: End, status: u16, outcome: &'static str, evidence: &'static str) -> Row {
@@ -79,7 +90,7 @@ fn row(name: &'static str, end: End, status: u16, outcome: &'static str, evidenc
 
 fn table() -> Vec<Row> {
     use End::{Closed, None, Silent, Talks, Unknown};
-    use Talk::{Begins, Closes, Hangs, Plain, Resets, ResetsUnread, Says};
+    use Talk::{Begins, Closes, Hangs, Plain, RefusesStream, Resets, ResetsUnread, Says};
     const HEAD: &str = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"id\"";
     vec![
         row("refused", Closed, 503, "failed", "not_sent"),
@@ -88,6 +99,7 @@ fn table() -> Vec<Row> {
         row("no-endpoint", None, 503, "failed", "not_sent"),
         row("no-cluster", Unknown, 503, "unsent", "not_sent"),
         Row { cluster: FULL, ..row("overflow", Talks(Hangs), 503, "unsent", "not_sent") },
+        Row { cluster: HTTP2, ..row("refused-stream", Talks(RefusesStream), 504, "failed", "not_sent") },
         row("reset-unread", Talks(ResetsUnread), 504, "failed", "unknown"),
         row("closed", Talks(Closes), 504, "failed", "unknown"),
         row("reset", Talks(Resets), 504, "failed", "unknown"),
@@ -230,6 +242,10 @@ async fn talks(mut stream: TcpStream, talk: Talk) {
         Talk::Says(text) => drop(stream.write_all(text.as_bytes()).await),
         Talk::Begins(text) => {
             drop(stream.write_all(text.as_bytes()).await);
+            tokio::time::sleep(HANG).await;
+        }
+        Talk::RefusesStream => {
+            drop(stream.write_all(&[SETTINGS.as_slice(), &SETTINGS_SEEN, &REFUSED_STREAM].concat()).await);
             tokio::time::sleep(HANG).await;
         }
         Talk::Hangs => tokio::time::sleep(HANG).await,
